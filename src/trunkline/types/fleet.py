@@ -1,0 +1,129 @@
+"""Deployments, routes and the rules they carry, as the snapshot holds them: frozen, compiled, ready to use.
+
+All durations are float seconds, all sizes integer bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from trunkline.types.failure import Signal
+from trunkline.types.wire import DialectName, Origin
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """TLS settings towards one provider; paths of PEM files, None for the system's."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry under `providers:`. `name` is the entry's name, `kind` names the code in `PROVIDERS`."""
+
+    name: str
+    kind: str
+    base_url: str
+    credentials: tuple[str, ...]
+    proxy: str | None = None
+    tls: Tls = Tls()
+    options: dict[str, Any] = {}
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Concurrency of one deployment (reliability.md 3.13)."""
+
+    concurrency: int = 1024
+    queue: int = 128
+    queue_wait: float = 1.0
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One callable target. `credential` fixes one of the provider's credentials; "" means any, in order."""
+
+    name: str
+    provider: ProviderSettings
+    model: str
+    base_url: str
+    credential: str = ""
+    labels: dict[str, str] = {}
+    weight: int = 1
+    limits: Limits = Limits()
+    dialects: tuple[DialectName, ...] = ()
+    max_output_tokens: int | None = None
+    context_tokens: int | None = None
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment with one credential: what an attempt is made on.
+
+    Health is kept by these three keys. `address` is host and port, `endpoint` adds provider entry and upstream
+    model, `secret` is provider entry and credential name.
+    """
+
+    deployment: Deployment
+    credential: str
+    origin: Origin
+    address: str
+    endpoint: str
+    secret: str
+
+
+class RetryRule(msgspec.Struct, frozen=True, kw_only=True):
+    """`retry:` of a route; meaning in reliability.md 1, rules 4 and 5."""
+
+    on: frozenset[Signal] = frozenset({"connect", "500", "502", "503", "504", "529"})
+    times: int = 1
+    backoff_base: float = 0.25
+    backoff_cap: float = 8.0
+    wait_for_retry_after: float = 5.0
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """`timeouts:` of a route; reliability.md 2.5."""
+
+    connect: float = 2.0
+    first_token: float = 15.0
+    idle: float = 20.0
+    answer: float = 600.0
+    total: float = 1200.0
+
+
+class StreamRule(msgspec.Struct, frozen=True, kw_only=True):
+    """`stream:` of a route; reliability.md section 2. `hold_tokens`/`hold_ms` None mean `first_content`."""
+
+    hold_tokens: int | None = None
+    hold: float | None = None
+    on_break: Literal["error"] = "error"
+    on_malformed: Literal["drop", "break"] = "drop"
+    keepalive_after: float | None = 25.0
+    keepalive_every: float = 10.0
+    keepalive_answer: bool = False
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """From an alias to candidates. `use` first (by `balance`), then `fallback` in order."""
+
+    name: str
+    use: tuple[Candidate, ...]
+    fallback: tuple[Candidate, ...] = ()
+    balance: Literal["priority", "weighted", "round_robin"] = "priority"
+    retry: RetryRule = RetryRule()
+    failover_on: frozenset[str] = frozenset({"F1", "F2", "F3", "F4", "F5", "F6", "F8", "F10"})
+    timeouts: Timeouts = Timeouts()
+    stream: StreamRule = StreamRule()
+    on_disconnect: Literal["cancel", "drain"] = "cancel"
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The compiled configuration in force. `digest` identifies it, `number` counts swaps of this process."""
+
+    number: int
+    digest: str
+    routes: dict[str, Route]
+    deployments: dict[str, Deployment]
+    durability: Literal["strict", "relaxed"] = "relaxed"
