@@ -1,1 +1,1 @@
-"""TODO"""
+"""The straight line: one function per exchange, one mutable object, no middleware."""

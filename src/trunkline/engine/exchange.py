@@ -1,0 +1,223 @@
+"""The one mutable object: a client request with all its attempts, and what happens to its client meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+from trunkline.dialects.contract import Dialect, Target
+from trunkline.engine.faults import stopped
+from trunkline.engine.house import House
+from trunkline.transport.contract import Call
+from trunkline.types.canonical import ChatRequest
+from trunkline.types.envelope import Envelope
+from trunkline.types.failure import Failure
+from trunkline.types.fleet import Candidate, Route, Snapshot
+from trunkline.types.plan import Plan
+from trunkline.types.principal import Principal
+from trunkline.types.wire import Headers, Loss
+
+if TYPE_CHECKING:
+    from trunkline.engine.attempt import Attempt
+
+#: WAITING: nothing but perhaps the head has left. COMMITTED: content has. DONE / BROKEN: ended, well or badly.
+State = Literal["waiting", "committed", "done", "broken"]
+
+
+class Exchange:
+    """Owned by `line.run`; a `CallWatcher` for its client. All instants are loop seconds, `wall` epoch seconds."""
+
+    __slots__ = (
+        "attempts",
+        "backoff_s",
+        "blocked_at",
+        "call",
+        "client_s",
+        "cut_by",
+        "deadline",
+        "decision",
+        "dialect",
+        "ended_at",
+        "facts",
+        "failure",
+        "gone",
+        "head_sent",
+        "house",
+        "id",
+        "intended",
+        "keepalive_at",
+        "labels",
+        "losses",
+        "plan",
+        "planned_at",
+        "presented",
+        "principal",
+        "recorded",
+        "request",
+        "route",
+        "serving",
+        "shown_at",
+        "signal",
+        "snapshot",
+        "spliced",
+        "state",
+        "status",
+        "surface",
+        "target",
+        "task",
+        "terminator",
+        "wall",
+    )
+
+    def __init__(self, house: House, call: Call, dialect: Dialect, target: Target, surface: str, id: str) -> None:
+        self.house = house
+        self.call = call
+        self.dialect = dialect
+        self.target = target
+        self.surface = surface
+        self.id = id
+        self.wall = house.wall()
+        self.snapshot: Snapshot = house.snapshot
+        self.presented: str | None = None
+        self.decision: Principal | Failure | None = None
+        self.principal: Principal | None = None
+        self.labels: dict[str, str] = {}
+        self.facts: Envelope | None = None
+        self.request: ChatRequest | None = None
+        self.spliced: tuple[str, bytes] | None = None
+        self.route: Route | None = None
+        self.plan: Plan | None = None
+        self.attempts: list[Attempt] = []
+        self.serving: Attempt | None = None
+        self.losses: tuple[Loss, ...] = ()
+        self.state: State = "waiting"
+        self.failure: Failure | None = None
+        self.status = 0
+        self.terminator = ""
+        self.head_sent = False
+        self.gone = False
+        self.cut_by = ""
+        self.intended = False
+        self.recorded = False
+        self.signal: asyncio.Future[None] | None = None
+        self.deadline = 0.0
+        self.keepalive_at = 0.0
+        self.planned_at = 0.0
+        self.ended_at = 0.0
+        self.task: asyncio.Task[None] | None = None
+        self.shown_at = 0.0
+        self.blocked_at = 0.0
+        self.client_s = 0.0
+        self.backoff_s = 0.0
+
+    # --- the client, as CallWatcher --------------------------------------------------------------------------------
+    def on_gone(self) -> None:
+        """The client left: every attempt and wait stops now, unless the route drains the upstream for its usage."""
+        if self.state in ("done", "broken") or self.gone:
+            return
+        self.gone = True
+        if self.serving is not None and self.serving.drain_on():
+            return
+        self.stop("client")
+
+    def on_blocked(self) -> None:
+        self.blocked_at = self.house.loop.time()
+        if self.serving is not None:
+            self.serving.pause()
+
+    def on_writable(self) -> None:
+        if self.blocked_at:
+            self.client_s += self.house.loop.time() - self.blocked_at
+            self.blocked_at = 0.0
+        if self.serving is not None:
+            self.serving.resume()
+
+    def stop(self, by: str) -> None:
+        """Abort whatever is under way (`by`: client, deadline, drain) and wake the line."""
+        if not self.cut_by:
+            self.cut_by = by
+        if self.attempts:
+            self.attempts[-1].cancel(stopped(by))
+        self.wake()
+
+    def wake(self) -> None:
+        if self.signal is not None and not self.signal.done():
+            self.signal.set_result(None)
+
+    # --- waiting ---------------------------------------------------------------------------------------------------
+    async def wait(self, seconds: float) -> None:
+        """Backoff or a stated delay; ends early when the exchange is stopped."""
+        if self.cut_by:
+            return
+        loop = self.house.loop
+        started = loop.time()
+        self.signal = signal = loop.create_future()
+        timer = loop.call_later(seconds, self.wake)
+        self.house.deadlines.add(self, self._next_deadline(started))
+        try:
+            await signal
+        finally:
+            self.signal = None
+            timer.cancel()
+            self.house.deadlines.remove(self)
+            self.backoff_s += loop.time() - started
+
+    def on_deadline(self, now: float) -> float | None:
+        """While waiting: only the keep-alive can fall due (waits are never longer than the deadline)."""
+        self.keep_alive(now)
+        return self._next_deadline(now)
+
+    def _next_deadline(self, now: float) -> float:
+        return self.keepalive_at if self.keepalive_at > now else now + 60.0
+
+    # --- the head --------------------------------------------------------------------------------------------------
+    def keep_alive(self, now: float) -> None:
+        """Keep-alive while holding (reliability.md 2.3): commits the head, not the content."""
+        if not self.keepalive_at or now < self.keepalive_at or self.state != "waiting" or self.gone:
+            return
+        assert self.route is not None
+        self.keepalive_at = now + self.route.stream.keepalive_every
+        stream = self.facts is not None and self.facts.stream
+        if not self.head_sent:
+            self.head_sent = True
+            self.status = 200
+            kind = self.dialect_content_type() if stream else b"application/json"
+            self.call.start(200, [(b"content-type", kind), *self.early_headers()])
+        self.call.write(self.dialect.keepalive() if stream else b"\n")
+
+    def dialect_content_type(self) -> bytes:
+        if self.facts is not None and self.facts.stream and self.facts.sse:
+            return b"text/event-stream"
+        return b"application/json"
+
+    def early_headers(self) -> Headers:
+        """What is known before any attempt has served."""
+        headers = [
+            *self.dialect.answer_headers(self.id),
+            (b"x-trunkline-request-id", self.id.encode()),
+            (b"x-trunkline-snapshot", b"%d" % self.snapshot.number),
+        ]
+        if self.route is not None:
+            headers.append((b"x-trunkline-route", _ascii(self.route.name)))
+        if self.facts is not None and self.facts.stream:
+            headers.append((b"cache-control", b"no-cache"))
+            headers.append((b"x-accel-buffering", b"no"))
+        return headers
+
+    def served_headers(self, candidate: Candidate, losses: tuple[Loss, ...]) -> Headers:
+        """All `x-trunkline-*` headers of an answer."""
+        headers = self.early_headers()
+        headers.append((b"x-trunkline-deployment", _ascii(candidate.deployment.name)))
+        headers.append((b"x-trunkline-model", _ascii(candidate.deployment.model)))
+        headers.append((b"x-trunkline-attempts", b"%d" % len(self.attempts)))
+        if losses:
+            text = ", ".join(f"{loss.field};{loss.reason}" for loss in losses)
+            headers.append((b"x-trunkline-loss", _ascii(text)[:4096]))
+        return headers
+
+
+def _ascii(text: str) -> bytes:
+    """Header-safe: printable ASCII, everything else percent-encoded as UTF-8."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return b"".join(bytes((c,)) if 0x20 <= c < 0x7F and c != 0x25 else b"%%%02X" % c for c in text.encode())

@@ -1,0 +1,139 @@
+"""The line: one exchange from its first byte to its record."""
+
+from __future__ import annotations
+
+import traceback
+
+from trunkline.engine.attempt import Attempt
+from trunkline.engine.exchange import Exchange
+from trunkline.engine.faults import cancelled, internal, stopped
+from trunkline.engine.intent import intent
+from trunkline.engine.leg import build, relay_for
+from trunkline.engine.outcome import close
+from trunkline.routing.course import Course
+from trunkline.routing.plan import plan
+from trunkline.types.failure import Failure, Kind, refused
+from trunkline.types.plan import GiveUp, Try, Wait
+
+
+async def run(x: Exchange) -> None:
+    """Every exchange passes here once, and leaves exactly one record on every path."""
+    x.house.live.add(x)
+    failure: Failure | None
+    try:
+        failure = await serve(x)
+    except Exception:
+        x.house.log("internal_error", {"request_id": x.id, "trace": traceback.format_exc(limit=20)})
+        failure = internal()
+        x.stop("error")
+    try:
+        close(x, failure)
+    finally:
+        x.house.live.discard(x)
+        if x.house.drained is not None and not x.house.live:
+            x.house.drained()
+
+
+def refuse_at_head(x: Exchange, failure: Failure) -> None:
+    """The head alone decides: answered before the body is read."""
+    close(x, failure)
+
+
+def abandon(x: Exchange) -> None:
+    """The client left while it was still sending its body."""
+    x.gone = True
+    close(x, cancelled("client"))
+
+
+async def serve(x: Exchange) -> Failure | None:
+    """None: an attempt served (perhaps it broke after commitment; the attempt says so). A failure: nothing did."""
+    house = x.house
+    facts = x.dialect.peek(x.target, x.call.body)
+    if isinstance(facts, Failure):
+        return facts
+    x.facts = facts
+    decision = x.decision if x.decision is not None else await house.gate.admit(x.presented)
+    if isinstance(decision, Failure):
+        return decision
+    x.principal = decision
+    route = x.snapshot.routes.get(facts.model)
+    if route is None:
+        return _unknown_model(x, facts.model)
+    x.route = route
+    now = house.loop.time()
+    x.deadline = x.call.head_at + min(route.timeouts.total, _own_deadline(x))
+    if route.stream.keepalive_after is not None and (facts.stream or route.stream.keepalive_answer):
+        x.keepalive_at = x.call.head_at + route.stream.keepalive_after
+    x.plan = plan(route, house.fleet, now, house.rand)
+    course = Course(route, x.plan, house.fleet, x.deadline, house.rand)
+    x.planned_at = now
+    while True:
+        if x.cut_by:
+            return stopped(x.cut_by)
+        match course.next(house.loop.time()):
+            case GiveUp(failure):
+                return failure
+            case Wait(seconds):
+                await x.wait(seconds)
+            case Try(candidate, reason):
+                leg = build(x, candidate)
+                if isinstance(leg, Failure):
+                    course.skipped(candidate, leg)
+                    continue
+                attempt = Attempt(x, candidate, reason, leg, relay_for(x, leg, candidate))
+                await run_attempt(x, attempt)
+                failed = attempt.failure
+                if failed is None or attempt.committed:
+                    return None
+                course.failed(candidate, failed, house.loop.time())
+
+
+async def run_attempt(x: Exchange, attempt: Attempt) -> None:
+    """From dispatch to the attempt's end; the fleet learns of it at once."""
+    house = x.house
+    x.attempts.append(attempt)
+    if not x.intended:
+        x.intended = True
+        house.books.intent(x.id, lambda: intent(x, attempt))
+    x.call.watcher = x
+    attempt.begin()
+    if attempt.stage != "closed":
+        x.signal = signal = house.loop.create_future()
+        try:
+            await signal
+        finally:
+            x.signal = None
+    observe(x, attempt)
+
+
+def observe(x: Exchange, attempt: Attempt) -> None:
+    """routing.observe: health, permits, budgets; a change of state is one log line."""
+    house, now = x.house, x.house.loop.time()
+    failure = attempt.failure
+    key = x.principal.key_id if x.principal is not None else ""
+    if failure is None:
+        change = house.fleet.served(attempt.candidate, now, way=attempt.way)
+        changes = [change] if change is not None else []
+    elif failure.penalty == "nothing":
+        house.fleet.released(attempt.candidate, way=attempt.way)
+        changes = []
+    else:
+        changes = house.fleet.failed(attempt.candidate, failure, now, house.rand(), key=key, way=attempt.way)
+    for change in changes:
+        house.log("fleet", {"subject": change.subject, "state": change.state, "reason": change.reason})
+
+
+def _unknown_model(x: Exchange, model: str) -> Failure:
+    known = ", ".join(sorted(x.snapshot.routes)[:8])
+    return refused(
+        Kind.UNKNOWN_MODEL,
+        f"the model '{model[:128]}' does not exist here; the models of this gateway are: {known or 'none'}",
+        code="model_not_found",
+        param="model",
+    )
+
+
+def _own_deadline(x: Exchange) -> float:
+    """`x-trunkline-deadline-ms`, already validated by the front door; infinite if absent."""
+    value = x.labels.get("deadline_s")
+    return float(value) if value else float("inf")

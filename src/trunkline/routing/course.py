@@ -1,0 +1,270 @@
+"""The course of one exchange: after each attempt, what next? Pure; the rules are reliability.md 1 and 3.9-3.11."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from trunkline.routing.fleet import Fleet
+from trunkline.types.failure import Failure, FaultClass, Kind
+from trunkline.types.fleet import Candidate, Route
+from trunkline.types.plan import GiveUp, Plan, Step, Try, Wait
+
+MAX_ATTEMPTS = 8
+MIN_LEFT = 0.05
+STATED_JITTER = 0.1
+
+_FINAL = frozenset(
+    {
+        FaultClass.CLIENT,
+        FaultClass.REFUSAL,
+        FaultClass.CANCELLED,
+        FaultClass.OURS,
+        FaultClass.CAPABILITY,
+    }
+)
+
+
+class Course:
+    """Walks a plan. `next(now)` says what to do; `failed` tells it what came of a `Try`.
+
+    `deadline` is loop seconds: arrival + min(total, the caller's own).
+    """
+
+    __slots__ = (
+        "_again",
+        "_delay",
+        "_fleet",
+        "_plan",
+        "_queued",
+        "_rand",
+        "_retries",
+        "_route",
+        "_stated",
+        "_stop",
+        "_tried",
+        "attempts",
+        "deadline",
+        "failures",
+    )
+
+    def __init__(self, route: Route, plan: Plan, fleet: Fleet, deadline: float, rand: Callable[[], float]) -> None:
+        self._route = route
+        self._plan = plan
+        self._fleet = fleet
+        self._rand = rand
+        self._tried: set[int] = set()
+        self._retries: dict[int, int] = {}
+        self._again: Candidate | None = None
+        self._delay = 0.0
+        self._stated = False
+        self._queued = False
+        self._stop: Failure | None = None
+        self.attempts = 0
+        self.failures: list[tuple[Candidate, Failure]] = []
+        self.deadline = deadline
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+    def next(self, now: float) -> Step:
+        if self._stop is not None:
+            return GiveUp(self._stop)
+        if self.deadline - now < MIN_LEFT:
+            return GiveUp(expired())
+        if self.attempts >= MAX_ATTEMPTS:
+            return GiveUp(self._verdict(now))
+        if self._again is not None:
+            if self._delay > 0.0:
+                delay, self._delay = self._delay, 0.0
+                return Wait(delay, self._stated)
+            candidate, self._again = self._again, None
+            return self._try(candidate, "retry", now)
+        fresh = self._untried(now)
+        if fresh is not None:
+            return self._try(fresh, "failover" if self.attempts else "first", now)
+        return self._exhausted(now)
+
+    def _try(self, candidate: Candidate, reason: str, now: float) -> Try:
+        self._tried.add(id(candidate))
+        self.attempts += 1
+        if reason == "first":
+            self._fleet.budget(self._route, candidate, now).request(now)
+            return Try(candidate, "first")
+        return Try(candidate, "retry" if reason == "retry" else "failover")
+
+    def _untried(self, now: float) -> Candidate | None:
+        larger = self._larger_context()
+        for candidate in self._plan.order:
+            if id(candidate) in self._tried:
+                continue
+            if larger is not None and (candidate.deployment.context_tokens or 0) <= larger:
+                continue
+            standing = self._fleet.standing(candidate, now)
+            if standing.kind in ("throttled", "closed", "credential", "full"):
+                continue
+            if standing.kind in ("ejected", "probe") and self.attempts:
+                # A later attempt on a sick deployment is charged; the healthy ones are not (promise 2).
+                if not self._plan.panic and standing.kind == "ejected":
+                    continue
+                if not self._fleet.budget(self._route, candidate, now).take(now):
+                    continue
+            elif standing.kind == "ejected" and not self._plan.panic:
+                continue
+            return candidate
+        return None
+
+    def _larger_context(self) -> int | None:
+        """After a context-length failure only candidates with a larger declared context qualify."""
+        sizes = [c.deployment.context_tokens or 0 for c, f in self.failures if f.fault is FaultClass.CONTEXT]
+        return max(sizes) if sizes else None
+
+    # --- telling ---------------------------------------------------------------------------------------------------
+    def failed(self, candidate: Candidate, failure: Failure, now: float) -> None:
+        """An attempt ended badly before commitment."""
+        self.failures.append((candidate, failure))
+        if failure.fault in _FINAL:
+            self._stop = failure
+            return
+        if self._retry_same(candidate, failure, now):
+            return
+        if failure.fault is not FaultClass.OVERLOAD and failure.fault.value not in self._route.failover_on:
+            self._stop = self._verdict(now)
+
+    def skipped(self, candidate: Candidate, failure: Failure) -> None:
+        """The candidate cannot serve this request at all; nothing was sent."""
+        self._tried.add(id(candidate))
+        self.attempts -= 1
+        self.failures.append((candidate, failure))
+
+    def _retry_same(self, candidate: Candidate, failure: Failure, now: float) -> bool:
+        rule = self._route.retry
+        used = self._retries.get(id(candidate), 0)
+        if failure.retry == "never" or used >= rule.times:
+            return False
+        delay = 0.0
+        match failure.fault:
+            case FaultClass.THROTTLED_KNOWN:
+                delay = failure.delay or 0.0
+                if delay > rule.wait_for_retry_after:
+                    return False
+                delay *= 1.0 + STATED_JITTER * self._rand()
+            case FaultClass.TRANSIENT | FaultClass.THROTTLED_UNKNOWN:
+                if failure.signal not in rule.on:
+                    return False
+                first_at_once = failure.retry == "at_once" and used == 0
+                delay = 0.0 if first_at_once else self._backoff(used)
+            case _:
+                return False
+        if now + delay + MIN_LEFT >= self.deadline:
+            return False
+        stated = failure.fault is FaultClass.THROTTLED_KNOWN
+        if not stated and not self._fleet.budget(self._route, candidate, now).take(now):
+            return False
+        self._retries[id(candidate)] = used + 1
+        self._again, self._delay, self._stated = candidate, delay, stated
+        return True
+
+    def _backoff(self, used: int) -> float:
+        rule = self._route.retry
+        return self._rand() * min(rule.backoff_cap, rule.backoff_base * 2.0**used)
+
+    # --- nothing left ----------------------------------------------------------------------------------------------
+    def _exhausted(self, now: float) -> Step:
+        waiting = self._throttled(now)
+        if waiting is not None and not self._queued:
+            candidate, until = waiting
+            delay = max(0.0, until - now)
+            delay *= 1.0 + STATED_JITTER * self._rand()
+            allowed = delay <= self._route.retry.wait_for_retry_after * (1.0 + STATED_JITTER)
+            fresh = self._retries.get(id(candidate), 0) < max(1, self._route.retry.times)
+            if allowed and fresh and now + delay + MIN_LEFT < self.deadline:
+                self._queued = True
+                self._retries[id(candidate)] = self._retries.get(id(candidate), 0) + 1
+                self._again, self._delay, self._stated = candidate, 0.0, True
+                return Wait(delay, True)
+        return GiveUp(self._verdict(now))
+
+    def _throttled(self, now: float) -> tuple[Candidate, float] | None:
+        """The candidate whose throttle passes first, if every candidate that is not otherwise out is throttled."""
+        best: tuple[Candidate, float] | None = None
+        for candidate in self._all():
+            standing = self._fleet.standing(candidate, now)
+            if standing.kind == "throttled":
+                if best is None or standing.until < best[1]:
+                    best = (candidate, standing.until)
+            elif standing.kind != "credential":
+                return None
+        return best
+
+    def _all(self) -> list[Candidate]:
+        return [*self._plan.order, *(d.candidate for d in self._plan.dropped)]
+
+    def _verdict(self, now: float) -> Failure:
+        """The failure that the caller gets: the most telling one of what happened."""
+        throttled = self._throttled(now)
+        if throttled is not None:
+            return _throttled_failure(throttled[1] - now)
+        said = [f for _, f in self.failures]
+        for fault in (FaultClass.CONTEXT,):
+            found = [f for f in said if f.fault is fault]
+            if found:
+                return found[-1]
+        telling = [f for f in said if f.fault in (FaultClass.TRANSIENT, FaultClass.SILENT) or _overload(f)]
+        if telling:
+            return telling[-1]
+        capability = [f for f in said if f.fault is FaultClass.CAPABILITY]
+        if capability and len(capability) == len(said):
+            return capability[-1]
+        if said and all(f.kind is Kind.THROTTLED for f in said):
+            return _throttled_failure(min((f.delay for f in said if f.delay is not None), default=1.0))
+        return self._none_left(now)
+
+    def _none_left(self, now: float) -> Failure:
+        standings = [self._fleet.standing(c, now) for c in self._all()]
+        if any(s.kind == "full" for s in standings):
+            return Failure(
+                kind=Kind.OVERLOADED,
+                fault=FaultClass.OVERLOAD,
+                source="gateway",
+                message="every deployment of this route is at its concurrency limit",
+                delay=1.0,
+            )
+        soon = [s.until - now for s in standings if s.kind in ("ejected", "closed", "throttled")]
+        return Failure(
+            kind=Kind.NO_CANDIDATE,
+            fault=self.failures[-1][1].fault if self.failures else FaultClass.ENDPOINT,
+            source="gateway",
+            message="no deployment of this route can serve the request now",
+            delay=max(1.0, math.ceil(min(soon))) if soon else None,
+        )
+
+
+def _overload(failure: Failure) -> bool:
+    return failure.kind is Kind.OVERLOADED
+
+
+def _throttled_failure(wait: float) -> Failure:
+    return Failure(
+        kind=Kind.THROTTLED,
+        fault=FaultClass.THROTTLED_KNOWN,
+        source="upstream",
+        message="the provider's rate limit is reached on every deployment of this route",
+        delay=max(0.0, wait),
+        status=429,
+    )
+
+
+def expired() -> Failure:
+    """The exchange's own deadline has passed; it penalises nobody."""
+    return Failure(
+        kind=Kind.TIMED_OUT,
+        fault=FaultClass.SILENT,
+        source="gateway",
+        message="the deadline of this request passed before an answer began",
+    )
+
+
+def with_body(failure: Failure, body: bytes) -> Failure:
+    """The same failure, carrying the provider's own error body."""
+    return msgspec.structs.replace(failure, body=body)

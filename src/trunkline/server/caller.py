@@ -1,0 +1,107 @@
+"""What the headers say about the caller: the presented key and the labels. One pass, allow-listed, length-capped."""
+
+from __future__ import annotations
+
+import msgspec
+
+from trunkline.types.failure import Failure, invalid
+from trunkline.types.wire import Headers
+
+CAP = 64
+METADATA_PAIRS = 16
+METADATA_VALUE = 256
+MAX_DEADLINE_MS = 86_400_000
+
+
+class Caller(msgspec.Struct):
+    """`presented` is the virtual key as sent, or None. `labels` go into the exchange and its record."""
+
+    presented: str | None
+    labels: dict[str, str]
+
+
+_AUTH = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
+_LABELS = {
+    b"user-agent": "client",
+    b"x-client-request-id": "client_request_id",
+    b"x-trunkline-feature": "feature",
+    b"x-trunkline-user": "user",
+    b"x-trunkline-session": "session",
+}
+_OTHERS = frozenset({b"x-trunkline-metadata", b"x-trunkline-deadline-ms", b"x-trunkline-require", b"traceparent"})
+
+
+def read_caller(headers: Headers, query: bytes) -> Caller | Failure:
+    """Bad control headers are the caller's fault and named; nothing of their values is reflected."""
+    presented: str | None = None
+    labels: dict[str, str] = {}
+    for name, value in headers:
+        if name in _AUTH:
+            found = _key(name, value)
+            if found:
+                presented = presented or found
+        elif name in _LABELS:
+            text = value.decode("latin-1").strip()[:CAP]
+            if text:
+                labels[_LABELS[name]] = text
+        elif name in _OTHERS:
+            failure = _control(name, value, labels)
+            if failure is not None:
+                return failure
+    if presented is None and query:
+        for pair in query.split(b"&"):
+            if pair.startswith(b"key="):
+                presented = pair[4:].decode("latin-1")
+    return Caller(presented, labels)
+
+
+def _key(name: bytes, value: bytes) -> str:
+    text = value.decode("latin-1").strip()
+    if name == b"authorization":
+        scheme, _, rest = text.partition(" ")
+        return rest.strip() if scheme.lower() == "bearer" else ""
+    return text
+
+
+def _control(name: bytes, value: bytes, labels: dict[str, str]) -> Failure | None:
+    text = value.decode("latin-1").strip()
+    if name == b"traceparent":
+        _trace(text, labels)
+        return None
+    if name == b"x-trunkline-deadline-ms":
+        if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) <= MAX_DEADLINE_MS):
+            return invalid(
+                "x-trunkline-deadline-ms must be a whole number of milliseconds from 1 to 86400000",
+                param="x-trunkline-deadline-ms",
+            )
+        labels["deadline_s"] = str(int(text) / 1000.0)
+        return None
+    if name == b"x-trunkline-require":
+        # A constraint that is not enforced must not look as if it were.
+        return invalid(
+            "x-trunkline-require is not available in this version: residency constraints are not enforced yet",
+            param="x-trunkline-require",
+        )
+    return _metadata(text, labels)
+
+
+def _metadata(text: str, labels: dict[str, str]) -> Failure | None:
+    pairs = [p for p in (part.strip() for part in text.split(",")) if p]
+    if len(pairs) > METADATA_PAIRS:
+        return invalid(f"x-trunkline-metadata takes at most {METADATA_PAIRS} pairs", param="x-trunkline-metadata")
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            return invalid("x-trunkline-metadata is a list such as `team=a, run=7`", param="x-trunkline-metadata")
+        labels["metadata." + key.strip()[:CAP]] = value.strip()[:METADATA_VALUE]
+    return None
+
+
+def _trace(text: str, labels: dict[str, str]) -> None:
+    """W3C trace context; a malformed one is ignored (a new trace starts)."""
+    parts = text.split("-")
+    if len(parts) < 4 or len(parts[0]) != 2 or len(parts[1]) != 32 or len(parts[2]) != 16 or parts[0] == "ff":
+        return
+    digits = set("0123456789abcdef")
+    if set(parts[1]) <= digits and set(parts[2]) <= digits and set(parts[1]) != {"0"} and set(parts[2]) != {"0"}:
+        labels["trace_id"], labels["span_id"] = parts[1], parts[2]

@@ -1,0 +1,137 @@
+"""The transport's application: health, surfaces, keys at the head, and one task per exchange."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Literal
+
+from trunkline.engine.exchange import Exchange
+from trunkline.engine.house import House
+from trunkline.engine.line import abandon, refuse_at_head, run
+from trunkline.server.caller import read_caller
+from trunkline.server.surfaces import Unmatched, dialect_of, match
+from trunkline.transport.contract import Call
+from trunkline.types.failure import Failure, FaultClass, Kind, http_status, invalid
+from trunkline.types.wire import Headers
+
+MAX_LIVE = 16_384  # exchanges at once in one worker; above it: 503, before the body is read
+BODY_BYTES = 32 << 20
+
+Phase = Literal["starting", "ready", "draining"]
+
+_JSON = (b"content-type", b"application/json")
+
+
+class Gateway:
+    """`Application` of the data plane. `phase` drives `/readyz`; draining never refuses what still arrives."""
+
+    def __init__(self, house: House, *, body_bytes: int = BODY_BYTES, max_live: int = MAX_LIVE) -> None:
+        self.house = house
+        self.phase: Phase = "starting"
+        self.body_bytes = body_bytes
+        self.max_live = max_live
+        self.details: dict[str, object] = {}
+
+    # --- Application -----------------------------------------------------------------------------------------------
+    def on_head(self, call: Call) -> int:
+        path, _, query = call.target.partition(b"?")
+        if path == b"/healthz" or path == b"/readyz":
+            self._health(call, path)
+            return -1
+        if call.method == b"OPTIONS":
+            call.respond(204, [(b"allow", b"POST, OPTIONS")], b"")
+            return -1
+        surface = match(call.method, path, query, call.headers)
+        if isinstance(surface, Unmatched):
+            self._unmatched(call, surface)
+            return -1
+        house = self.house
+        dialect = house.dialects[surface.target.dialect]
+        x = Exchange(house, call, dialect, surface.target, surface.name, new_id(house.wall()))
+        caller = read_caller(call.headers, query)
+        if isinstance(caller, Failure):
+            refuse_at_head(x, caller)
+            return -1
+        x.presented, x.labels = caller.presented, caller.labels
+        x.decision = house.gate.known(caller.presented)
+        failure = x.decision if isinstance(x.decision, Failure) else self._overload()
+        if failure is not None:
+            refuse_at_head(x, failure)
+            return -1
+        call.watcher = Arrival(x)
+        return self.body_bytes
+
+    def on_request(self, call: Call) -> None:
+        arrival = call.watcher
+        assert isinstance(arrival, Arrival)
+        x = arrival.x
+        call.watcher = x
+        x.task = self.house.loop.create_task(run(x))
+
+    # --- answers without an exchange -------------------------------------------------------------------------------
+    def _health(self, call: Call, path: bytes) -> None:
+        if call.method not in (b"GET", b"HEAD"):
+            call.respond(405, [_JSON, (b"allow", b"GET, HEAD")], b'{"error":{"message":"takes GET"}}')
+            return
+        if path == b"/healthz":
+            call.respond(200, [_JSON], b'{"status":"ok"}')
+            return
+        ready = self.phase == "ready" and self.house.books.healthy
+        state = {"status": self.phase if self.house.books.healthy else "journal_full", **self.details}
+        call.respond(200 if ready else 503, [_JSON, (b"cache-control", b"no-store")], json.dumps(state).encode())
+
+    def _unmatched(self, call: Call, unmatched: Unmatched) -> None:
+        headers: Headers = [_JSON]
+        if unmatched.allow:
+            headers.append((b"allow", unmatched.allow))
+        body = self.house.dialects[unmatched.dialect].error_body(unmatched.failure, "")
+        call.respond(http_status(unmatched.failure), headers, body)
+
+    def _overload(self) -> Failure | None:
+        if len(self.house.live) >= self.max_live:
+            return overloaded("this gateway is at its limit of concurrent requests", 1.0 + 4.0 * self.house.rand())
+        if not self.house.books.healthy:
+            return overloaded("this gateway cannot account for requests now", 1.0 + 4.0 * self.house.rand())
+        return None
+
+    def error_body(self, status: int, code: str, message: str, target: bytes) -> tuple[Headers, bytes]:
+        """Words for what the transport refuses by itself (bad framing, limits), in the shape of the path's dialect."""
+        path = target.partition(b"?")[0]
+        dialect = self.house.dialects[dialect_of(path, [])]
+        failure = invalid(message, status=status, code=code)
+        if status == 503:
+            failure = overloaded(message, 1.0)
+        return [_JSON], dialect.error_body(failure, "")
+
+
+class Arrival:
+    """Watches a client that is still sending its body."""
+
+    __slots__ = ("x",)
+
+    def __init__(self, x: Exchange) -> None:
+        self.x = x
+
+    def on_gone(self) -> None:
+        abandon(self.x)
+
+    def on_blocked(self) -> None:
+        """Nothing is being written yet."""
+
+    def on_writable(self) -> None:
+        """Nothing is being written yet."""
+
+
+def overloaded(message: str, delay: float) -> Failure:
+    return Failure(kind=Kind.OVERLOADED, fault=FaultClass.OVERLOAD, source="gateway", message=message, delay=delay)
+
+
+def new_id(wall: float) -> str:
+    """UUIDv7 (RFC 9562) from epoch seconds and 74 random bits."""
+    value = int(wall * 1000) << 80 | 0x7000 << 64 | 0x8000 << 48 | int.from_bytes(os.urandom(10), "big") & _RANDOM
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_RANDOM = 0x0FFF_3FFF_FFFF_FFFF_FFFF
