@@ -140,6 +140,7 @@ class Supervisor:
             for problem in problems[:20]:
                 write("supervisor", "error", "configuration_refused", {"problem": problem})
             return
+        boot.publish()
         write("supervisor", "info", "configuration_applied", {"snapshot": boot.number, "digest": boot.digest[:12]})
         self._signal(self.workers, signal.SIGHUP)
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Secrets: literal or `file:`, re-read off the request path, never printed."""

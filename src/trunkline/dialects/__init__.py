@@ -1,1 +1,1 @@
-"""TODO"""
+"""Wire formats, pure: bytes and values in, bytes and values out. `registry.DIALECTS` lists them."""

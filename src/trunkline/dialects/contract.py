@@ -91,16 +91,26 @@ class StreamRelay(Protocol):
                  not move it (the engine's idle rule looks at it)
     """
 
-    content: bool
-    contents: int
-    finished: bool
-    terminated: bool
-    malformed: int
-    error: ErrorFacts | None
-    broken: str
-    events: int
-    progress: int
-    answer: Answer
+    @property
+    def content(self) -> bool: ...
+    @property
+    def contents(self) -> int: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def terminated(self) -> bool: ...
+    @property
+    def malformed(self) -> int: ...
+    @property
+    def error(self) -> ErrorFacts | None: ...
+    @property
+    def broken(self) -> str: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def progress(self) -> int: ...
+    @property
+    def answer(self) -> Answer: ...
 
     def feed(self, data: bytes) -> bytes: ...
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Documents and the journal: the only room that speaks to databases, and the files between worker and recorder."""

@@ -6,6 +6,7 @@ Everything is callbacks on the event loop's thread; no task, timer or queue per 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import msgspec
@@ -74,6 +75,10 @@ class Call(Protocol):
 
     def abort(self) -> None:
         """Cut the transfer so that the client sees a truncated body, never a clean end."""
+        ...
+
+    def reset(self) -> None:
+        """Close the connection at once with a TCP reset (SO_LINGER 0), whatever was sent. For twins and drills."""
         ...
 
 
@@ -183,5 +188,10 @@ class Upstreams(Protocol):
     """The client side of transport as the engine sees it; a scripted one ships in `transport.scripted`."""
 
     def send(self, request: Outbound, sink: UpstreamSink) -> UpstreamCall: ...
+
+    def probe(self, request: Outbound, done: Callable[[Fault | None], None]) -> None:
+        """A bare connect (and TLS handshake) to the request's origin; nothing is sent. `done` is called exactly once,
+        with None when the connection stood."""
+        ...
 
     def close(self) -> None: ...

@@ -23,6 +23,9 @@ class TlsTruncated(ConnectionError):
     """The peer's TCP connection ended without a close_notify: what was read may be cut."""
 
 
+_GONE = asyncio.Protocol()
+
+
 class TlsProtocol(asyncio.Protocol):
     """Wraps `inner`, which sees `connection_made` only after the handshake, and then an ordinary transport.
 
@@ -92,25 +95,26 @@ class TlsProtocol(asyncio.Protocol):
             self._fail(ssl.SSLError(str(error)))
             return
         self._session = None
-        self._transport = TlsTransport(self, self._raw, self._ssl, self._outgoing)
         if not self._server_side:
             self._handshake()
 
-    def _handshake(self) -> None:
-        """One step. SSLError and its kin go to `on_handshake`."""
+    def _handshake(self) -> bool:
+        """One step; True when it was the last one and the connection is open."""
         try:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
-            return
-        except (ssl.SSLError, ssl.CertificateError) as error:
+            return False
+        except ssl.SSLError as error:
             self._fail(error)
-            return
+            return False
         self._flush()
         self._stage = "open"
         self._made = True
+        self._transport = TlsTransport(self, self._raw, self._ssl, self._outgoing)
         self.inner.connection_made(self._transport)
         self._report(None)
+        return self._stage == "open"
 
     def _report(self, error: Exception | None) -> None:
         report, self._on_handshake = self._on_handshake, None
@@ -120,32 +124,30 @@ class TlsProtocol(asyncio.Protocol):
     # --- reading ---------------------------------------------------------------------------------------------------
     def data_received(self, data: bytes) -> None:
         size = len(data)
-        if size <= SLICE:
+        if self._stage == "open" and size <= SLICE:
             self._incoming.write(data)
-            if self._stage == "open":
-                self._read_one(size)
-            else:
-                self._read_early(size)
+            self._read_one(size)
             return
         view = memoryview(data)
         pieces: list[bytes] = []
         for start in range(0, size, SLICE):
-            if self._stage == "handshake":
-                self._incoming.write(view[start : start + SLICE])
-                self._handshake()
-            elif self._stage == "open":
-                self._incoming.write(view[start : start + SLICE])
-            if self._stage != "open" or not self._read_records(pieces):
+            self._incoming.write(view[start : start + SLICE])
+            if not self._take(pieces):
                 break
         self._deliver(pieces)
+
+    def _take(self, pieces: list[bytes]) -> bool:
+        """What the ciphertext in `_incoming` yields. False when nothing after it can be used."""
+        if self._stage == "handshake":
+            return not self._handshake() or self._read_records(pieces)
+        return self._stage == "open" and self._read_records(pieces)
 
     def _read_one(self, size: int) -> None:
         """The usual read: exactly one whole record. The plaintext is smaller than `size`, its ciphertext."""
         try:
             data = self._ssl.read(size if size < RECORD else RECORD)
         except ssl.SSLWantReadError:
-            if self._outgoing.pending:
-                self._flush()
+            self._flush()
             return
         except ssl.SSLError as error:
             self._fail(error)
@@ -161,23 +163,13 @@ class TlsProtocol(asyncio.Protocol):
             self._close_notify = True
         self._deliver(pieces)
 
-    def _read_early(self, size: int) -> None:
-        if self._stage != "handshake":
-            return
-        self._handshake()
-        if self._stage == "open":
-            pieces: list[bytes] = []
-            self._read_records(pieces)
-            self._deliver(pieces)
-
     def _read_records(self, pieces: list[bytes]) -> bool:
         """Decrypts all that is whole. False when nothing more will come: close_notify or an error."""
         while True:
             try:
                 data = self._ssl.read(RECORD)
             except ssl.SSLWantReadError:
-                if self._outgoing.pending:
-                    self._flush()
+                self._flush()
                 return True
             except ssl.SSLError as error:
                 self._error = error
@@ -203,7 +195,7 @@ class TlsProtocol(asyncio.Protocol):
 
     # --- writing ---------------------------------------------------------------------------------------------------
     def _flush(self) -> None:
-        if self._outgoing.pending:
+        if self._outgoing.pending:  # nothing to send is the usual case
             self._raw.write(self._outgoing.read())
 
     def pause_writing(self) -> None:
@@ -243,11 +235,14 @@ class TlsProtocol(asyncio.Protocol):
         error = exc or self._error
         if not self._made:
             self._report(error or TlsTruncated("the peer closed during the TLS handshake"))
-            return
-        if stage == "open" and error is None:
-            error = TlsTruncated("the peer closed without a TLS close_notify")
-        self._transport.drop()
-        self.inner.connection_lost(error)
+        else:
+            if stage == "open" and error is None:
+                error = TlsTruncated("the peer closed without a TLS close_notify")
+            self._transport.drop()
+            self.inner.connection_lost(error)
+            # A cycle: without this, buffers and OpenSSL state would wait for the garbage collector.
+            del self._transport
+            self.inner = _GONE
 
 
 class TlsTransport(asyncio.Transport):
@@ -315,9 +310,7 @@ class TlsTransport(asyncio.Transport):
 
     def _broken(self, error: Exception) -> None:
         """OpenSSL cannot go on (a protocol error earlier in this connection)."""
-        self._closing = True
-        self._backlog.clear()
-        self._backlog_size = 0
+        self.drop()
         self._protocol.broken(error)
 
     def block(self) -> None:
@@ -344,11 +337,11 @@ class TlsTransport(asyncio.Transport):
 
     # --- reading ---------------------------------------------------------------------------------------------------
     def pause_reading(self) -> None:
-        if not self._closing:
+        if not self.is_closing():
             self._raw.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._closing:
+        if not self.is_closing():
             self._raw.resume_reading()
 
     def is_reading(self) -> bool:
@@ -395,14 +388,12 @@ class TlsTransport(asyncio.Transport):
         self._raw.close()
 
     def abort(self) -> None:
-        self._closing = True
-        self._backlog.clear()
-        self._backlog_size = 0
+        self.drop()
         self._protocol.close_started()
         self._raw.abort()
 
     def drop(self) -> None:
-        """The raw connection is gone."""
+        """The raw connection is gone, or may as well be: nothing more is written."""
         self._closing = True
         self._backlog.clear()
         self._backlog_size = 0

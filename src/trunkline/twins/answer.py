@@ -36,7 +36,7 @@ SEARCHED_CHARS = 4096
 _EXACTLY = re.compile(r"(?:say|reply with|answer with) exactly:? [\"“](.*?)[\"”]", re.IGNORECASE | re.DOTALL)
 _REPEAT = re.compile(r"\brepeat (?:the|my) first message\b", re.IGNORECASE)
 _LENGTH = re.compile(r"\b(\d{1,8}) (words|tokens)\b", re.IGNORECASE)
-_CALL = re.compile(r"\buse (?:the |both |all )*tools?\b|\bcall\b", re.IGNORECASE)
+_CALL = re.compile(r"\buse (?:the |these |both |all |two )*tools?\b|\bcall\b", re.IGNORECASE)
 _TWICE = re.compile(r"\b(?:two|both|twice)\b", re.IGNORECASE)
 
 _OPENINGS = (

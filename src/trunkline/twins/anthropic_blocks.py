@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
+from trunkline.twins.answer import seed_of
+from trunkline.twins.anthropic_thinking import check_signature
 from trunkline.twins.ask import PICTURE_TOKENS, TURN_TOKENS, Problem, ToolOutcome, tokens_of
+from trunkline.twins.catalogue import ClaudeModel
 from trunkline.twins.wire import decode_base64
 
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+_TAGS = (
+    "document",
+    "image",
+    "redacted_thinking",
+    "search_result",
+    "text",
+    "thinking",
+    "tool_result",
+    "tool_use",
+)
 _REPLAYED = ("server_tool_use", "container_upload")
-
-
-def signature_of(model: str, thinking: str) -> str:
-    """Signature of a thinking block: opaque to clients, bound to the model that thought."""
-    digest = blake2b(thinking.encode("utf-8", "replace"), key=b"signature " + model.encode()[:48], digest_size=32)
-    return "Er" + digest.hexdigest() + "GAE="
 
 
 class Turns:
@@ -28,18 +34,23 @@ class Turns:
         "dated",
         "last_role",
         "model",
+        "opening",
         "outcomes",
         "pending",
         "pictures",
         "problem",
         "texts",
         "tokens",
+        "turn_at",
         "users",
     )
 
-    def __init__(self, messages: list[Any], model: str, *, dated: bool) -> None:
-        """`dated`: the version is 2026-10-21, which refuses documents in assistant turns and citations in user text."""
+    def __init__(self, messages: list[Any], model: ClaudeModel, opening: list[str], *, dated: bool) -> None:
+        """`opening`: what stands before the first message (model, system, tools). `dated`: the version is 2026-10-21,
+        which refuses documents in assistant turns and citations in user text."""
         self.model = model
+        self.opening = opening
+        self.turn_at = 0
         self.dated = dated
         self.problem: Problem | None = None
         self.users: list[str] = []
@@ -84,6 +95,7 @@ class Turns:
             self.users.append("")
         elif role == "assistant":
             self.pictures, self.outcomes = [], []
+        self.turn_at = len(self.texts)
         self.texts.append(role)
         self._content(message["content"], role, where, last=last)
         if role == "user" and self.pending and self.last_role == "assistant":
@@ -156,7 +168,7 @@ class Turns:
             case None:
                 self.fail(f"{where}.type: Field required")
             case _:
-                tags = "'document', 'image', 'redacted_thinking', 'search_result', 'text', 'thinking', 'tool_result', 'tool_use'"
+                tags = ", ".join(f"'{tag}'" for tag in _TAGS)
                 self.fail(
                     f"{where}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {tags}"
                 )
@@ -242,5 +254,8 @@ class Turns:
         if not isinstance(thinking, str) or not isinstance(signature, str):
             missing = "thinking" if not isinstance(thinking, str) else "signature"
             self.fail(f"{where}.thinking.{missing}: Field required")
-        elif thinking and signature != signature_of(self.model, thinking):
-            self.fail(f"{where}: Invalid `signature` in `thinking` block")
+        else:
+            prefix = seed_of(self.opening + self.texts[: self.turn_at])
+            wrong = check_signature(self.model, thinking, signature, prefix)
+            if wrong:
+                self.fail(f"{where}: {wrong}")

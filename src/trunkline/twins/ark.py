@@ -49,9 +49,7 @@ class Ark:
             case "POST", "/api/v3/chat/completions":
                 return self._chat(request, mood)
             case "GET", "/api/v3/models":
-                entries = [
-                    {"id": name, "object": "model", "created": CREATED, "owned_by": "bytedance"} for name in ARK
-                ]
+                entries = [{"id": name, "object": "model", "created": CREATED, "owned_by": "bytedance"} for name in ARK]
                 return self._ok(request, _encode({"object": "list", "data": entries}))
             case _:
                 return self._error(request, 404, "NotFound", f"The path {request.path} was not found.")
@@ -86,6 +84,7 @@ class Ark:
             model=chat.ask.model,
             extra={"service_tier": "default"},
             refusal_field=False,
+            full_usage=False,
             moderation="severe_violation",
             finish=_FINISH,
         )
@@ -116,7 +115,7 @@ class Ark:
             case "quota":
                 text = (
                     f"Your account 2100000000 has reached the set inference limit for the {request.model} model, and "
-                    'the model service has been paused. To continue using this model, please visit the Model '
+                    "the model service has been paused. To continue using this model, please visit the Model "
                     'Activation page to adjust or close the "Safe Experience Mode".'
                 )
                 return self._error(request, 429, "SetLimitExceeded", text)

@@ -5,6 +5,7 @@ One token is four characters (`tokens_of`): crude, but the same rule for every t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -121,6 +122,6 @@ def call_tokens(call: ToolCall) -> int:
     return 1 + tokens_of(arguments_text(call))
 
 
-def pieces(text: str) -> list[str]:
+def pieces(text: str) -> Iterator[str]:
     """The text, token by token."""
-    return [text[at : at + TOKEN_CHARS] for at in range(0, len(text), TOKEN_CHARS)]
+    return (text[at : at + TOKEN_CHARS] for at in range(0, len(text), TOKEN_CHARS))

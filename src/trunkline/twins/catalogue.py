@@ -65,7 +65,8 @@ ARK: dict[str, ChatModel] = {
 
 
 class ClaudeModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A Claude model and the rows of wire-formats.md B.9. `thinking_off`: `disabled` is accepted."""
+    """A Claude model and the rows of wire-formats.md B.9. `thinking_off`: `disabled` is accepted. `bound`: thinking
+    blocks are bound to the conversation before them (B.8)."""
 
     id: str
     context: int = 1_000_000
@@ -77,6 +78,7 @@ class ClaudeModel(msgspec.Struct, frozen=True, kw_only=True):
     forced_tools: bool = True
     thinking_off: bool = True
     between_tools: bool = False
+    bound: bool = False
 
     @property
     def display_name(self) -> str:
@@ -91,11 +93,11 @@ def _claude(*ids: str, **features: bool | int) -> list[ClaudeModel]:
 CLAUDE: dict[str, ClaudeModel] = {
     model.id: model
     for model in (
-        *_claude("claude-fable-5-2", "claude-mythos-5-2", forced_tools=False, thinking_off=False),
-        *_claude("claude-haiku-5-5"),
-        *_claude("claude-sonnet-5-5", forced_tools=False, thinking_off=False, between_tools=True),
-        *_claude("claude-opus-5-5", forced_tools=False, thinking_off=False),
-        *_claude("claude-fable-5-1", "claude-mythos-5-1", forced_tools=False, thinking_off=False),
+        *_claude("claude-fable-5-2", "claude-mythos-5-2", forced_tools=False, thinking_off=False, bound=True),
+        *_claude("claude-haiku-5-5", bound=True),
+        *_claude("claude-sonnet-5-5", forced_tools=False, thinking_off=False, between_tools=True, bound=True),
+        *_claude("claude-opus-5-5", forced_tools=False, thinking_off=False, bound=True),
+        *_claude("claude-fable-5-1", "claude-mythos-5-1", forced_tools=False, thinking_off=False, bound=True),
         *_claude("claude-fable-5", thinking_off=False),
         *_claude("claude-sonnet-5", "claude-opus-5", "claude-opus-4-8", "claude-opus-4-7"),
         *_claude("claude-opus-4-6", "claude-sonnet-4-6", sampling=True, budget=True),

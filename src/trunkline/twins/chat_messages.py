@@ -120,8 +120,7 @@ class Conversation:
         if self.pending:
             text = (
                 "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
-                "'tool_call_id'. The following tool_call_ids did not have response messages: "
-                + ", ".join(self.pending)
+                "'tool_call_id'. The following tool_call_ids did not have response messages: " + ", ".join(self.pending)
             )
             self._fail(text, param=param)
         self.pending = {}
@@ -133,7 +132,10 @@ class Conversation:
             return
         name = self.pending.pop(str(call_id), None)
         if name is None:
-            wrong = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+            wrong = (
+                "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with "
+                "'tool_calls'."
+            )
             self._fail(wrong, param=f"messages.[{at}].role")
             return
         self.outcomes.append(ToolOutcome(name, text))
@@ -206,8 +208,8 @@ class Conversation:
             self._missing(f"{param}.type")
         elif kind not in known:
             supported = " and ".join(f"'{name}'" for name in known) if len(known) == 2 else ", ".join(map(repr, known))
-            text = f"Invalid value: '{kind}'. Supported values are: {supported}."
-            self._fail(text, param=f"{param}.type", code="invalid_value")
+            wrong = f"Invalid value: '{kind}'. Supported values are: {supported}."
+            self._fail(wrong, param=f"{param}.type", code="invalid_value")
         elif kind in ("text", "refusal"):
             text = part.get(kind)
             if isinstance(text, str):

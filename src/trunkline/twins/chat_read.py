@@ -179,9 +179,7 @@ class _Reader:
                 schema = wanted.get("json_schema")
                 if not isinstance(schema, dict) or "name" not in schema:
                     param = "response_format.json_schema.name" if isinstance(schema, dict) else "response_format"
-                    self.fail(
-                        f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
-                    )
+                    self.fail(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
                     return None
                 inner = schema.get("schema")
                 return inner if isinstance(inner, dict) else {"type": "object"}
@@ -254,7 +252,9 @@ class _Reader:
             self._wrong_type("tools", "an array of objects", tools)
             return
         if not tools and "tools" in self.fields:
-            message = "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead."
+            message = (
+                "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead."
+            )
             self.fail(message, param="tools", code="empty_array")
         for at, tool in enumerate(tools):
             self._tool(tool, f"tools[{at}]")

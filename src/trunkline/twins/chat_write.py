@@ -18,32 +18,34 @@ FINISH = {"end": "stop", "stop": "stop", "length": "length", "tools": "tool_call
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     """What all parts of one answer repeat. `extra` are the provider's own top-level fields; `moderation` is what
-    Ark's choices say when the model refused (OpenAI's say it in `refusal` instead: `refusal_field`)."""
+    Ark's choices say when the model refused (OpenAI's say it in `refusal` instead: `refusal_field`). `full_usage`:
+    the details of usage name audio and predictions too, as OpenAI's do."""
 
     id: str
     created: int
     model: str
     extra: dict[str, Any]
+    finish: dict[str, str]
     call_prefix: str = "call_"
     refusal_field: bool = True
+    full_usage: bool = True
     moderation: str = ""
-    finish: dict[str, str] = FINISH
 
 
-def usage_of(prompt: int, answers: list[Answer]) -> dict[str, Any]:
+def usage_of(stamp: Stamp, prompt: int, answers: list[Answer]) -> dict[str, Any]:
     """`prompt_tokens` includes cached ones (always 0 here), `completion_tokens` includes reasoning."""
     output = sum(answer.output_tokens for answer in answers)
+    cached: dict[str, int] = {"cached_tokens": 0}
+    made = {"reasoning_tokens": sum(answer.reasoning_tokens for answer in answers)}
+    if stamp.full_usage:
+        cached["audio_tokens"] = 0
+        made.update(audio_tokens=0, accepted_prediction_tokens=0, rejected_prediction_tokens=0)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output,
         "total_tokens": prompt + output,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": sum(answer.reasoning_tokens for answer in answers),
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
+        "prompt_tokens_details": cached,
+        "completion_tokens_details": made,
     }
 
 
@@ -55,7 +57,7 @@ def whole(stamp: Stamp, prompt: int, answers: list[Answer]) -> bytes:
         "created": stamp.created,
         "model": stamp.model,
         "choices": [_choice(stamp, index, answer) for index, answer in enumerate(answers)],
-        "usage": usage_of(prompt, answers),
+        "usage": usage_of(stamp, prompt, answers),
         **stamp.extra,
     }
     return _encode(body)
@@ -104,7 +106,7 @@ def beats(stamp: Stamp, prompt: int, answers: list[Answer], *, include_usage: bo
         hit = stamp.moderation if answer.finish == "refusal" else ""
         yield CLOSING, 0, chunk.delta(index, b"{}", stamp.finish[answer.finish], hit)
     if include_usage:
-        yield CLOSING, 0, chunk.usage(usage_of(prompt, answers))
+        yield CLOSING, 0, chunk.usage(usage_of(stamp, prompt, answers))
     yield TERMINATOR, 0, b"data: [DONE]\n\n"
 
 

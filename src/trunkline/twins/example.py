@@ -8,7 +8,7 @@ from typing import Any
 #: How deep schemas are followed; recursive ones end here with an empty value.
 DEPTH_LIMIT = 8
 
-_PROPER_NOUN = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
+_PROPER_NOUN = re.compile(r"(?<=[a-z,:;] )[A-Z][a-z]+")
 
 
 def proper_nouns(text: str) -> list[str]:
@@ -77,7 +77,7 @@ class _Filler:
             return {}
         required = schema.get("required")
         names = required if isinstance(required, list) and required else list(properties)
-        return {str(name): self.value(properties.get(name, {}), str(name), depth + 1) for name in names}
+        return {name: self.value(properties.get(name, {}), name, depth + 1) for name in names if isinstance(name, str)}
 
     def _string(self, name: str) -> str:
         if self.nouns:
@@ -86,7 +86,9 @@ class _Filler:
 
     def _resolve(self, reference: str) -> Any:
         node = self.root
-        for step in reference.removeprefix("#/").split("/"):
+        for step in reference.removeprefix("#").strip("/").split("/"):
+            if not step:
+                continue
             node = node.get(step) if isinstance(node, dict) else None
         return node
 

@@ -11,7 +11,7 @@ from trunkline.twins.answer import answer, refusal
 from trunkline.twins.ask import Answer, Problem
 from trunkline.twins.catalogue import CREATED, OPENAI, OPENAI_RETIRED, ChatModel
 from trunkline.twins.chat_read import Chat, parse_chat
-from trunkline.twins.chat_write import Stamp, beats, whole
+from trunkline.twins.chat_write import FINISH, Stamp, beats, whole
 from trunkline.twins.wire import NOT_JSON, Mood, Reply, Request, Trouble, TwinName, bad_key, bearer, token
 from trunkline.types.wire import Headers
 
@@ -99,16 +99,16 @@ class OpenAI:
         return self._answer(request, chat, mood)
 
     def _answer(self, request: Request, chat: Chat, mood: Mood) -> Reply:
-        stamp = Stamp(id=f"chatcmpl-{request.id[4:]}", created=int(time.time()), model=chat.ask.model, extra=_EXTRA)
+        stamp = Stamp(
+            id=f"chatcmpl-{request.id[4:]}", created=int(time.time()), model=chat.ask.model, extra=_EXTRA, finish=FINISH
+        )
         answers = answers_of(chat, mood)
         prompt = chat.ask.prompt_tokens
         output = sum(one.output_tokens for one in answers)
         if request.stream:
             events = beats(stamp, prompt, answers, include_usage=chat.include_usage)
             headers = self._headers(request, b"text/event-stream; charset=utf-8")
-            return Reply(
-                status=200, headers=headers, beats=events, prompt_tokens=prompt, output_tokens=output
-            )
+            return Reply(status=200, headers=headers, beats=events, prompt_tokens=prompt, output_tokens=output)
         headers = self._headers(request, b"application/json")
         body = whole(stamp, prompt, answers)
         return Reply(status=200, headers=headers, body=body, prompt_tokens=prompt, output_tokens=output)
@@ -232,9 +232,7 @@ class OpenAI:
         param: str | None = None,
     ) -> Reply:
         error = {"message": message, "type": kind, "param": param, "code": code}
-        return Reply(
-            status=status, headers=self._headers(request, b"application/json"), body=_encode({"error": error})
-        )
+        return Reply(status=status, headers=self._headers(request, b"application/json"), body=_encode({"error": error}))
 
     def _headers(self, request: Request, content_type: bytes) -> Headers:
         return [(b"content-type", content_type), (b"x-request-id", request.id.encode()), *_LIMITS]

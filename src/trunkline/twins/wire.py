@@ -20,6 +20,15 @@ from trunkline.types.wire import Headers, header
 TwinName = Literal["openai", "anthropic", "gemini", "ark"]
 TWIN_NAMES: tuple[TwinName, ...] = ("openai", "anthropic", "gemini", "ark")
 
+
+def twin_name(text: str) -> TwinName:
+    """`text` as the name of a twin. Raises ValueError for any other word."""
+    for name in TWIN_NAMES:
+        if name == text:
+            return name
+    raise ValueError(f"no twin is called {text!r}; there are {', '.join(TWIN_NAMES)}")
+
+
 #: Kinds of beats. Preamble and structure carry no output; content is model output that the client would see (the
 #: definition of reliability.md); closing carries finish reason and usage; the terminator ends the stream.
 STRUCTURE, CONTENT, CLOSING, TERMINATOR = range(4)

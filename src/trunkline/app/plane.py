@@ -1,0 +1,121 @@
+"""One worker's data plane, composed: every room's concrete class meets here, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import time
+
+from trunkline import __version__
+from trunkline.app.boot import Boot
+from trunkline.app.log import write
+from trunkline.dialects.registry import DIALECTS
+from trunkline.engine.house import House
+from trunkline.engine.prober import Prober
+from trunkline.ledger.journal import Ledger
+from trunkline.policy.admit import Gate
+from trunkline.policy.feed import KeyFeed
+from trunkline.policy.pepper import load_pepper
+from trunkline.providers import PROVIDERS
+from trunkline.routing.fleet import Fleet
+from trunkline.server.gateway import Gateway
+from trunkline.storage.journal import JournalWriter
+from trunkline.storage.open import open_store
+from trunkline.transport.client import Client, ProxyRules
+from trunkline.transport.server import Server
+from trunkline.transport.timers import Deadlines
+
+REFRESH_SECRETS = 1.0
+
+
+class Plane:
+    """Everything between the listening socket and the journal. `boot` supplies the snapshot and the secrets."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, boot: Boot, index: int = 0) -> None:
+        self.loop = loop
+        self.boot = boot
+        self.index = index
+        self.name = f"worker-{index}"
+        self.feed: KeyFeed | None = None
+        self.closed = False
+
+    async def start(self, sock: socket.socket) -> None:
+        boot, loop = self.boot, self.loop
+        self.ledger = Ledger(
+            JournalWriter(boot.state_dir / "journal" / incarnation(self.index)), loop, boot.snapshot.durability
+        )
+        self.gate = Gate(load_pepper(boot.state_dir))
+        self.feed = KeyFeed(
+            self.gate, lambda: open_store(boot.store_url, 1.0), boot.state_dir, loop, boot.tree.keys_max_stale
+        )
+        await self.feed.start()
+        deadlines = Deadlines(loop)
+        self.client = Client(deadlines=deadlines, proxies=ProxyRules.from_environ(os.environ))
+        self.house = House(
+            loop=loop,
+            dialects=DIALECTS,
+            providers=PROVIDERS,
+            upstreams=self.client,
+            gate=self.gate,
+            books=self.ledger,
+            secrets=boot.vault,
+            fleet=Fleet(boot.workers),
+            deadlines=deadlines,
+            snapshot=boot.snapshot,
+            wall=time.time,
+            rand=random.random,
+            log=self._log,
+            worker=self.index,
+            version=__version__,
+        )
+        self._know()
+        self.prober = Prober(self.house)
+        self.prober.start()
+        self.gateway = Gateway(self.house, body_bytes=boot.server_limits.body_bytes, max_live=boot.max_live)
+        self.server = Server(self.gateway, boot.server_limits, loop=loop, error_body=self.gateway.error_body)
+        await self.server.serve_socket(sock, boot.listener_tls())
+        self.gateway.phase = "ready"
+        loop.call_later(REFRESH_SECRETS, self._refresh)
+
+    @property
+    def busy(self) -> bool:
+        """Exchanges are open, or answers are still on their way out."""
+        return bool(self.house.live) or self.server.live_calls > 0
+
+    def swap(self) -> None:
+        """Put the snapshot that `boot` has compiled in force; what is under way ends on the one it began with."""
+        self.house.snapshot = self.boot.snapshot
+        self._know()
+
+    async def close(self) -> None:
+        self.closed = True
+        self.prober.stop()
+        self.server.abort_all()
+        self.client.close()
+        if self.feed is not None:
+            await self.feed.stop()
+        self.ledger.close()
+
+    def _know(self) -> None:
+        for route in self.boot.snapshot.routes.values():
+            for candidate in (*route.use, *route.fallback):
+                self.house.fleet.know(candidate)
+
+    def _refresh(self) -> None:
+        """Re-read `file:` secrets that changed; a new secret clears what was held against the old one."""
+        if self.closed:
+            return
+        for provider, credential, generation in self.boot.vault.refresh(self.loop.time()):
+            self.house.fleet.renew(f"{provider}/{credential}", generation)
+            self._log("secret_changed", {"provider": provider, "credential": credential})
+        self.loop.call_later(REFRESH_SECRETS, self._refresh)
+
+    def _log(self, event: str, fields: dict[str, object]) -> None:
+        write(self.name, "warning" if event == "fleet" else "info", event, fields)
+
+
+def incarnation(index: int) -> str:
+    """A directory of its own for each life of a worker: what a dead one has left is never appended to."""
+    return f"w{index}-{time.time_ns()}"

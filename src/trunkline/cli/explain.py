@@ -1,0 +1,81 @@
+"""`trunkline explain`: decision and plan for a request, without sending anything."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from trunkline.app.boot import Boot
+from trunkline.app.explaining import Explanation, explain_request, prompt_request
+from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, print_json, problems
+
+
+@click.command()
+@config_option
+@click.argument("request_file", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.option("--model", default=None, help="Alias to ask for (instead of a request file).")
+@click.option("--prompt", default="Hello", show_default=True, help="User text to go with --model.")
+@click.option("--stream", is_flag=True, help="As a streamed request.")
+@click.option(
+    "--dialect",
+    type=click.Choice(["openai_chat", "anthropic_messages", "gemini_generate"]),
+    default="openai_chat",
+    show_default=True,
+    help="Dialect of the request.",
+)
+@click.option("--twins", is_flag=True, help="Read the configuration as `serve --twins` would.")
+@json_option
+def explain(
+    config: str,
+    request_file: str | None,
+    model: str | None,
+    prompt: str,
+    stream: bool,
+    dialect: str,
+    twins: bool,
+    as_json: bool,
+) -> None:
+    """Print what would happen to a request: facts, route, candidates in order, upstream request, losses."""
+    if request_file is None and model is None:
+        click.echo("give a request file, or --model NAME [--prompt TEXT]", err=True)
+        sys.exit(USAGE)
+    boot = Boot.load(config, twins=twins)
+    if isinstance(boot, list):
+        problems(boot)
+    if request_file is not None:
+        body = Path(request_file).read_bytes()
+    else:
+        body = prompt_request(dialect, model or "", prompt, stream)
+    explanation = explain_request(boot, dialect, body, model=model or "", stream=stream)
+    if as_json:
+        print_json(explanation)
+    else:
+        show(explanation)
+    sys.exit(NEGATIVE if explanation.refusal else 0)
+
+
+def show(e: Explanation) -> None:
+    click.echo(f"dialect   {e.dialect}")
+    click.echo(f"model     {e.model}{'  (streamed)' if e.stream else ''}")
+    click.echo(f"facts     {e.facts}")
+    if e.refusal:
+        click.echo(f"refused   {e.refusal}")
+    if not e.route:
+        return
+    click.echo(f"route     {e.route} ({e.strategy})")
+    for at, leg in enumerate(e.legs, 1):
+        click.echo(f"  {at}. {leg.deployment}: {leg.provider} {leg.model}, credential {leg.credential}")
+        click.echo(f"     {leg.request}")
+        click.echo(
+            f"     {'same dialect, bytes untouched but for the model' if leg.same else 'translated to ' + leg.dialect}"
+        )
+        for loss in leg.losses:
+            click.echo(f"     not carried: {loss}")
+        if leg.refusal:
+            click.echo(f"     cannot serve this: {leg.refusal}")
+    for dropped in e.dropped:
+        click.echo(f"  left out: {dropped}")
+    click.echo(f"retry     {e.retry}")
+    click.echo(f"timeouts  {e.timeouts}")

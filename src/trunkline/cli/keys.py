@@ -1,0 +1,99 @@
+"""`trunkline keys`: virtual keys live in the store, not in the configuration."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from trunkline.app.boot import Boot
+from trunkline.app.keyring import Keys
+from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, print_json, problems, table
+from trunkline.types.failure import Failure
+
+
+@click.group()
+def keys() -> None:
+    """Create, list and revoke virtual keys."""
+
+
+@keys.command()
+@config_option
+@click.option("--name", required=True, help="What the key is for.")
+@click.option("--team", default="", help="Team that answers for its use.")
+@click.option("--user", default="", help="User it belongs to.")
+@click.option("--feature", default="", help="Product feature its traffic is attributed to.")
+@json_option
+def create(config: str, name: str, team: str, user: str, feature: str, as_json: bool) -> None:
+    """Make a key. It is shown once and stored only as a keyed hash."""
+    made = _keys(config).create(name=name, team=team, user=user, feature=feature)
+    if isinstance(made, Failure):
+        click.echo(f"--{made.param}: {made.message}", err=True)
+        sys.exit(USAGE)
+    if as_json:
+        print_json({"key_id": made.key_id, "key": made.key})
+        return
+    click.echo(f"key id  {made.key_id}")
+    click.echo(f"key     {made.key}")
+    click.echo("The key is shown only now. Keep it where your application reads its secrets.")
+
+
+@keys.command("list")
+@config_option
+@json_option
+def list_keys(config: str, as_json: bool) -> None:
+    """Show all keys, newest first; never the secret itself."""
+    rows = _keys(config).list()
+    if as_json:
+        print_json(
+            [
+                {
+                    "key_id": r.key_id,
+                    "name": r.name,
+                    "team": r.team,
+                    "user": r.user,
+                    "feature": r.feature,
+                    "created_at": r.created_at,
+                    "revoked_at": r.revoked_at,
+                    "expires_at": r.expires_at,
+                }
+                for r in rows
+            ]
+        )
+        return
+    table(
+        f"{len(rows)} keys",
+        ("key id", "name", "team", "user", "feature", "created", "state"),
+        (
+            (r.key_id, r.name, r.team, r.user, r.feature, _day(r.created_at), "revoked" if r.revoked_at else "active")
+            for r in rows
+        ),
+    )
+
+
+@keys.command()
+@config_option
+@click.argument("key_id")
+@json_option
+def revoke(config: str, key_id: str, as_json: bool) -> None:
+    """Refuse a key from now on (everywhere within two seconds)."""
+    done = _keys(config).revoke(key_id)
+    if as_json:
+        print_json({"key_id": key_id, "revoked": done})
+    elif done:
+        click.echo(f"{key_id} is revoked")
+    else:
+        click.echo(f"there is no active key {key_id}", err=True)
+    sys.exit(0 if done else NEGATIVE)
+
+
+def _keys(config: str) -> Keys:
+    boot = Boot.load(config, twins=True)
+    if isinstance(boot, list):
+        problems(boot)
+    return Keys(boot)
+
+
+def _day(micros: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(micros / 1e6))

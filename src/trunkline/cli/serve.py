@@ -1,0 +1,30 @@
+"""`trunkline serve`: the supervisor with its workers and recorder."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from trunkline.app.boot import Boot
+from trunkline.app.log import install
+from trunkline.app.serving import serve_forever
+from trunkline.cli.printing import USAGE, config_option, problems
+
+
+@click.command()
+@config_option
+@click.option("--workers", type=click.IntRange(1, 256), default=None, help="Override `workers:`.")
+@click.option("--twins", is_flag=True, help="Start the provider twins and send all upstream traffic to them.")
+def serve(config: str, workers: int | None, twins: bool) -> None:
+    """Serve until SIGTERM, which drains; SIGHUP or a changed file reloads."""
+    install("supervisor")
+    boot = Boot.load(config, twins=twins, workers=workers)
+    if isinstance(boot, list):
+        problems(boot)
+    try:
+        code = serve_forever(boot)
+    except OSError as error:
+        click.echo(f"trunkline: {error}", err=True)
+        sys.exit(USAGE)
+    sys.exit(code)

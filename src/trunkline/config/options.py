@@ -1,0 +1,214 @@
+"""Every option there is: the one description behind validation, `check --schema` and the reference."""
+
+from __future__ import annotations
+
+from trunkline.config.kinds import (
+    DurationOrOff,
+    ListOf,
+    MapOf,
+    OneOf,
+    Text,
+    address,
+    boolean,
+    duration,
+    integer,
+    size,
+)
+from trunkline.config.sections import Option, Section
+
+SIGNALS = ("connect", "408", "409", "429", "500", "502", "503", "504", "529")
+CLASSES = ("F1", "F2", "F3", "F4", "F5", "F6", "F8", "F10")
+SECRET = "`${ENV}` or `file:/path`"
+
+RETRY = Section(
+    {
+        "on": Option(ListOf(OneOf(SIGNALS)), "Signals for which the same deployment is tried again.",
+                     "[connect, 500, 502, 503, 504, 529]"),
+        "times": Option(integer(), "How often one deployment is tried again.", "1"),
+        "backoff": Option(
+            Section(
+                {
+                    "base": Option(duration(), "First backoff; full jitter, doubling.", "250ms"),
+                    "cap": Option(duration(), "Longest backoff.", "8s"),
+                },
+                name="backoff",
+            ),
+            "Waits between tries on the same deployment.",
+        ),
+        "wait_for_retry_after": Option(
+            duration(), "A stated delay up to this is waited out; a longer one fails over at once.", "5s"
+        ),
+    },
+    name="retry",
+)  # fmt: skip
+TIMEOUTS = Section(
+    {
+        "connect": Option(duration(), "TCP and TLS, per address tried.", "2s"),
+        "first_token": Option(duration(), "Streamed: until the first content event, per attempt.", "15s"),
+        "idle": Option(duration(), "Streamed: silence after content has begun (three times that with pings).", "20s"),
+        "answer": Option(duration(), "Not streamed: until the complete answer.", "600s"),
+        "total": Option(duration(), "From arrival to the first content, over all attempts and waits.", "1200s"),
+    },
+    name="timeouts",
+)
+STREAM = Section(
+    {
+        "hold": Option(
+            Section(
+                {
+                    "tokens": Option(integer(1), "Content events to keep back."),
+                    "ms": Option(integer(1), "Milliseconds to keep content back."),
+                },
+                short=OneOf(("first_content",)),
+                name="`first_content` or {tokens, ms}",
+            ),
+            "How long the head (and content) is kept back so that failover stays invisible.",
+            "first_content",
+        ),
+        "on_break": Option(OneOf(("error",), later=("splice",)), "What a break after commitment becomes.", "error"),
+        "on_malformed": Option(OneOf(("drop", "break")), "What one event that is no JSON becomes.", "drop"),
+        "keepalive_after": Option(DurationOrOff(), "While holding: when the head and keep-alives go out.", "25s"),
+        "keepalive_answer": Option(boolean(), "The same for calls that are not streamed, as white space.", "false"),
+    },
+    name="stream",
+)
+ROUTE = Section(
+    {
+        "use": Option(ListOf(Text("deployment")), "Candidates (short for `otherwise`)."),
+        "otherwise": Option(ListOf(Text("deployment")), "Candidates."),
+        "fallback": Option(ListOf(Text("deployment")), "Candidates when those are degraded or exhausted, in order."),
+        "balance": Option(
+            OneOf(("priority", "weighted", "round_robin"), later=("least_busy", "least_latency", "least_cost")),
+            "How the candidates are ordered.",
+            "priority",
+        ),
+        "retry": Option(RETRY, "Tries on the same deployment before failing over."),
+        "timeouts": Option(TIMEOUTS, "None of them ends a healthy call."),
+        "stream": Option(STREAM, "Streaming behaviour."),
+        "failover": Option(
+            Section({"on": Option(ListOf(OneOf(CLASSES)), "Failure classes that fail over.", "all")}, name="failover"),
+            "Which failures move on to the next candidate.",
+        ),
+        "on_disconnect": Option(
+            OneOf(("cancel", "drain")), "When the client leaves: stop, or read on for the usage.", "cancel"
+        ),
+    },
+    later=("rules", "require", "forbid", "hedge", "split", "shadow", "on_unsupported", "slo", "when", "task"),
+    name="route",
+)  # fmt: skip
+PROVIDER_TLS = Section(
+    {
+        "ca": Option(Text("path"), "PEM file of a private certificate authority."),
+        "cert": Option(Text("path"), "PEM file of a client certificate."),
+        "key": Option(Text("path"), "PEM file of its key."),
+        "verify": Option(boolean(), "Check the provider's certificate.", "true"),
+    },
+    name="tls",
+)
+PROVIDER = Section(
+    {
+        "type": Option(Text("kind"), "openai, anthropic, google, modelark or openai_compatible.", "the entry's name"),
+        "api_key": Option(Text(SECRET), "Short for one credential named `default`."),
+        "credentials": Option(
+            MapOf(
+                Section({"api_key": Option(Text(SECRET), "The secret.", required=True)}, name="credential"),
+                "name → credential",
+            ),
+            "Several credentials, tried in order.",
+        ),
+        "base_url": Option(Text("URL"), "What the provider's official SDK takes.", "the provider's own"),
+        "proxy": Option(
+            Text("URL"), "HTTP proxy for this provider; else the proxy variables of the environment count."
+        ),
+        "tls": Option(PROVIDER_TLS, "TLS towards this provider."),
+    },
+    name="provider",
+)
+DEPLOYMENT = Section(
+    {
+        "provider": Option(Text("provider"), "Name of an entry under `providers`.", required=True),
+        "model": Option(Text("model"), "The provider's model name.", required=True),
+        "base_url": Option(Text("URL"), "Instead of the provider's."),
+        "credential": Option(Text("name"), "One credential of the provider; else each is a candidate, in order."),
+        "labels": Option(MapOf(Text("value"), "name → value"), "Facts such as region: eu."),
+        "weight": Option(integer(), "Share under `balance: weighted`.", "1"),
+        "max_output_tokens": Option(
+            integer(1), "Fills a limit that the model requires and the caller left open.", "8192"
+        ),
+        "context": Option(integer(1), "Context size in tokens; a context-length failure goes to a larger one only."),
+        "limits": Option(
+            Section(
+                {"concurrency": Option(integer(1), "Attempts at once.", "1024")}, ("queue", "queue_wait"), name="limits"
+            ),
+            "Limits of this deployment.",
+        ),
+    },
+    name="deployment",
+)
+SERVER_LIMITS = Section(
+    {
+        "body": Option(size(), "Largest request body.", "32MiB"),
+        "header_bytes": Option(size(), "Largest request head.", "32KiB"),
+        "header_count": Option(integer(1), "Most request headers.", "128"),
+        "inflight": Option(size(), "Request bodies in flight per worker.", "256MiB"),
+        "connections": Option(integer(1), "Client connections per worker.", "16384"),
+        "connections_per_address": Option(integer(1), "Client connections per address and worker.", "8192"),
+        "header_timeout": Option(duration(), "For a request head to arrive.", "10s"),
+        "idle_timeout": Option(duration(), "For a kept-alive connection to be used again.", "60s"),
+        "write_timeout": Option(duration(), "For a client that reads nothing.", "60s"),
+        "requests": Option(integer(1), "Exchanges at once per worker.", "16384"),
+    },
+    name="limits",
+)
+FILE = Section(
+    {
+        "listen": Option(address(), "Data plane.", "127.0.0.1:8080"),
+        "console_listen": Option(address(), "Control API and dashboard (not in this version).", "127.0.0.1:8081"),
+        "metrics_listen": Option(address(), "`/metrics` and `/healthz` of the supervisor.", "127.0.0.1:8082"),
+        "workers": Option(integer(1), "Data-plane processes.", "1"),
+        "store": Option(Text("URL"), "Keys and records.", "sqlite:///<state_dir>/trunkline.db"),
+        "counters": Option(OneOf(("memory:",), later=("local:",)), "Where limits are counted.", "memory:"),
+        "state_dir": Option(Text("path"), "Journal, key digests, pepper.", "./.trunkline"),
+        "tls": Option(
+            Section(
+                {
+                    "cert": Option(Text("path"), "PEM file with the chain.", required=True),
+                    "key": Option(Text("path"), "PEM file with the key.", required=True),
+                },
+                name="tls",
+            ),
+            "TLS of the data plane.",
+        ),
+        "drain": Option(
+            Section(
+                {
+                    "grace": Option(duration(), "Still accepting after readiness has failed.", "10s"),
+                    "limit": Option(duration(), "For live exchanges to finish.", "900s"),
+                },
+                name="drain",
+            ),
+            "What SIGTERM does.",
+        ),
+        "limits": Option(SERVER_LIMITS, "Limits of the front door."),
+        "ledger": Option(
+            Section(
+                {
+                    "durability": Option(
+                        OneOf(("relaxed", "strict")), "Records within 20 ms, or before the end.", "relaxed"
+                    )
+                },
+                name="ledger",
+            ),
+            "Accounting.",
+        ),
+        "keys": Option(
+            Section({"max_stale": Option(duration(), "How long known keys outlive the store.", "24h")}, name="keys"),
+            "Virtual keys.",
+        ),
+        "providers": Option(MapOf(PROVIDER, "name → provider"), "Endpoint families.", required=True),
+        "deployments": Option(MapOf(DEPLOYMENT, "name → deployment"), "Callable targets.", required=True),
+        "routes": Option(MapOf(ROUTE, "alias → route"), "What clients may ask for.", required=True),
+    },
+    later=("budgets", "teams", "policies", "slo", "alerts", "telemetry", "drills", "prices", "egress"),
+    name="file",
+)  # fmt: skip
