@@ -91,6 +91,13 @@ class Rig:
         sock = listening("127.0.0.1", 0)
         address = sock.getsockname()[:2]
         await plane.start(sock)
+        # The feed polls the store in a thread, in real time: under a virtual clock it would poll all the time.
+        assert plane.feed is not None
+        await plane.feed.stop()
+        plane.feed = None
+        # So are the looks at secrets and sick endpoints, once a second each, over hours of virtual time.
+        plane.prober.stop()
+        plane.closed = True
         return cls(loop, plane, twins, key, address)
 
     async def close(self) -> None:
@@ -185,7 +192,8 @@ def has_terminator(client: str, answer: Answer) -> bool:
         return b"data: [DONE]" in answer.body
     if client == "anthropic":
         return b"event: message_stop" in answer.body
-    return any(c.get("finishReason") for e in answer.events for c in e.get("candidates", []))
+    blocked = any(e.get("promptFeedback", {}).get("blockReason") for e in answer.events)
+    return blocked or any(c.get("finishReason") for e in answer.events for c in e.get("candidates", []))
 
 
 def has_finish(client: str, answer: Answer) -> bool:

@@ -31,7 +31,8 @@ ANTHROPIC_SPEND_CAP = Row(
     "throttle", "backup", 2, "backup", 2, "503 no_candidate", "Anthropic: 429 without retry-after is a spend cap (F4)"
 )
 GEMINI_EMPTY = Row(
-    "empty", "backup", 3, "backup", 3, "502 upstream_error", "Gemini without candidates is F1: retry, then next"
+    "empty", "backup", 3, "backup", 3, "502 stream_broken", "Gemini without candidates is F1: retry, then next",
+    alone_plain="502 upstream_error",
 )
 
 ROWS = (

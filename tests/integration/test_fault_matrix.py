@@ -116,11 +116,11 @@ async def one(rig: Rig, client: str, twin: str, row: Row, *, stream: bool, alone
         return f"{len(rig.records)} records for one exchange"
     record = rig.records[0]
     if alone:
-        return judge_alone(client, row, answer, record, stream)
-    return judge_paired(client, twin, row, answer, record, stream)
+        return judge_alone(client, twin, row, answer, record, stream=stream)
+    return judge_paired(client, twin, row, answer, record, stream=stream)
 
 
-def judge_paired(client: str, twin: str, row: Row, answer: Answer, record: Any, stream: bool) -> str:
+def judge_paired(client: str, twin: str, row: Row, answer: Answer, record: Any, *, stream: bool) -> str:
     expected = row.stream if stream else row.plain
     tries = row.stream_tries if stream else row.plain_tries
     if len(record.attempts) != tries:
@@ -138,7 +138,7 @@ def judge_paired(client: str, twin: str, row: Row, answer: Answer, record: Any, 
     return ""
 
 
-def judge_alone(client: str, row: Row, answer: Answer, record: Any, stream: bool) -> str:
+def judge_alone(client: str, twin: str, row: Row, answer: Answer, record: Any, *, stream: bool) -> str:
     expected = row.alone if stream else (row.alone_plain or row.alone)
     if expected == "200":
         return judge_whole(client, row, answer, record, stream)
@@ -152,6 +152,10 @@ def judge_alone(client: str, row: Row, answer: Answer, record: Any, stream: bool
     if record.status != int(status) or record.outcome == "ok":
         return f"the record says {record.status} {record.outcome}"
     word = ERROR_WORDS[client].get(kind)
+    if answer.status == 413 and client == "anthropic":
+        word = "request_too_large"
+    if kind == "invalid_request" and client == twin:
+        word = None  # the provider's own body, byte for byte
     if word is not None and word.encode() not in answer.body:
         return f"the body does not say {word}: {answer.body[:200]!r}"
     if answer.status in (502, 504) and answer.headers.get("x-should-retry") != "false":

@@ -211,7 +211,7 @@ class Connection(Lifeline):
             self.parser = None
             return framing.NO_METHOD if head.startswith(b"CONNECT ") else None
         except httptools.HttpParserInvalidMethodError:
-            return framing.NO_METHOD if head[:1].isalpha() else framing.BAD_LINE
+            return framing.NO_METHOD if any(framing.refused_line(head)) else framing.BAD_LINE
         except httptools.HttpParserError:
             return framing.BAD_SYNTAX
         return None

@@ -102,7 +102,7 @@ def read_head(head: bytes, known: dict[bytes, bytes], good_host: bytes | None) -
 def refused_line(head: bytes) -> tuple[bytes, bytes]:
     """(target, method) of a head that is refused, as far as they can be told; for the wording of the answer."""
     line = head[:8192].partition(b"\r\n")[0].split(b" ")
-    return (line[1], line[0]) if len(line) == 3 else (b"", b"")
+    return (line[1], line[0]) if len(line) == 3 and line[2].startswith(b"HTTP/") else (b"", b"")
 
 
 def body_length(known: dict[bytes, bytes], http11: bool) -> int | Refusal:

@@ -71,8 +71,9 @@ class Listener:
         self._pause()
         if self._retry is not None:
             self._retry.cancel()
-        while self._accept():
-            pass
+        for _ in range(4 * BACKLOG):  # more than the queue holds; not for ever, under a storm
+            if not self._accept():
+                break
         self._sock.close()
 
     def abort(self) -> None:
