@@ -16,9 +16,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
 from systems import GATEWAY, LOAD_SIDE, MOCK, NGINX, STATIC, Systems, cpu_seconds, pinned, resident
 
 HERE = Path(__file__).parent
@@ -43,14 +45,10 @@ def main() -> None:
         systems = Systems(Path(name))
         try:
             systems.start()
-            result = {
-                "machine": {"cores": os.cpu_count(), "python": sys.version.split()[0]},
-                "small": small(systems, Path(name), arguments),
-                "sustained": sustained(systems, Path(name), arguments),
-                "latency": latency(systems, Path(name), arguments),
-                "streams": streams(systems, arguments),
-                "memory": memory(systems, arguments),
-            }
+            result: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "python": sys.version.split()[0]}}
+            for part, measure in PARTS.items():
+                if part in arguments.only:
+                    result[part] = measure(systems, Path(name), arguments)
         finally:
             systems.close()
     RESULTS.mkdir(exist_ok=True)
@@ -67,6 +65,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sustained", type=int, default=20, help="seconds of the sustained run")
     parser.add_argument("--streams", type=int, default=400)
     parser.add_argument("--memory-streams", type=int, default=2000)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure only these")
     parser.add_argument("--force", action="store_true", help="run although the machine is busy")
     return parser.parse_args()
 
@@ -170,7 +169,7 @@ LANES = {
 }
 
 
-def streams(systems: Systems, arguments: argparse.Namespace) -> dict[str, object]:
+def streams(systems: Systems, home: Path, arguments: argparse.Namespace) -> dict[str, object]:
     """Paced streams: each chunk is one read. Chunks a second of one core = 1 / (CPU seconds per chunk)."""
     result: dict[str, object] = {}
     rate, tokens = 50, 400
@@ -205,7 +204,7 @@ def median_row(rows: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(r[name] for r in rows) for name in rows[0]}
 
 
-def memory(systems: Systems, arguments: argparse.Namespace) -> dict[str, object]:
+def memory(systems: Systems, home: Path, arguments: argparse.Namespace) -> dict[str, object]:
     """Resident bytes of all Trunkline processes per open stream, while the streams are open and slow."""
     result: dict[str, object] = {}
     for lane, model in (("plain", "bench"), ("TLS upstream", "tls")):
@@ -229,56 +228,52 @@ def memory(systems: Systems, arguments: argparse.Namespace) -> dict[str, object]
     return result
 
 
+PARTS = {"small": small, "sustained": sustained, "latency": latency, "streams": streams, "memory": memory}
+
+
 # --- report ----------------------------------------
-def show(result: dict[str, object]) -> None:
+def show(result: dict[str, Any]) -> None:
     console = Console(width=110)
     table = Table(title="Trunkline bench: medians; the gateway on one core, mock and load on the other")
     for column in ("measure", "direct", "nginx", "Trunkline", "ratio / note"):
         table.add_column(column, justify="left" if column == "measure" else "right")
-    s: dict = result["small"]  # type: ignore[type-arg,assignment]
-    rps = s["rps"]
-    note = f"{s['ratio_to_nginx']:.2f} × nginx" if "ratio_to_nginx" in s else "no nginx here"
-    if s["load_side_limits"]:
-        note += "; load side limits"
-    table.add_row(
-        "small calls a second, c=64",
-        f"{rps['direct']:,.0f}",
-        f"{rps.get('nginx', 0):,.0f}",
-        f"{rps['trunkline']:,.0f}",
-        note,
-    )
-    table.add_row("CPU-µs per request", "", "", f"{s['cpu_us_per_request']:.1f}", "all Trunkline processes")
-    u: dict = result["sustained"]  # type: ignore[type-arg,assignment]
-    share = f"{u['rps'] / rps['nginx']:.2f} × nginx" if "nginx" in rps else ""
-    table.add_row(f"the same, {u['seconds']} s sustained", "", "", f"{u['rps']:,.0f}", share)
-    lat: dict = result["latency"]  # type: ignore[type-arg,assignment]
-    for p in ("p50", "p99"):
-        row = lat[f"{p}_ms"]
-        table.add_row(
-            f"latency {p}, c=1, ms",
-            f"{row['direct']:.3f}",
-            f"{row.get('nginx', 0):.3f}",
-            f"{row['trunkline']:.3f}",
-            f"+{lat[f'added_{p}_ms']:.3f} ms",
-        )
-    for lane, row in result["streams"].items():  # type: ignore[attr-defined]
+    nginx = result.get("small", {}).get("rps", {}).get("nginx")
+    if "small" in result:
+        rows_small(table, result["small"])
+    if "sustained" in result:
+        row = result["sustained"]
+        share = f"{row['rps'] / nginx:.2f} × nginx" if nginx else ""
+        table.add_row(f"the same, {row['seconds']} s sustained", "", "", f"{row['rps']:,.0f}", share)
+    if "latency" in result:
+        rows_latency(table, result["latency"])
+    for lane, row in result.get("streams", {}).items():
         cells = ["", "", f"{row['chunks_per_core_s']:,.0f}"]
         if lane.startswith("nginx"):
             cells = ["", f"{row['chunks_per_core_s']:,.0f}", ""]
-        table.add_row(
-            f"chunks a second and core: {lane}",
-            *cells,
-            f"{row['cpu_us_per_chunk']:.1f} µs/chunk at {row['offered_per_s']:,.0f}/s, {row['stalls']:.0f} stalls",
-        )
-    for lane, row in result["memory"].items():  # type: ignore[attr-defined]
-        table.add_row(
-            f"memory per open stream, {lane}",
-            "",
-            "",
-            f"{row['bytes_per_stream'] / 1024:.1f} KiB",
-            f"{row['complete']} of {row['streams']} complete",
-        )
+        note = f"{row['cpu_us_per_chunk']:.1f} µs/chunk at {row['offered_per_s']:,.0f}/s, {row['stalls']:.0f} stalls"
+        table.add_row(f"chunks a second and core: {lane}", *cells, note)
+    for lane, row in result.get("memory", {}).items():
+        note = f"{row['complete']} of {row['streams']} complete"
+        table.add_row(f"memory per open stream, {lane}", "", "", f"{row['bytes_per_stream'] / 1024:.1f} KiB", note)
     console.print(table)
+
+
+def rows_small(table: Table, small: dict[str, Any]) -> None:
+    rps = small["rps"]
+    note = f"{small['ratio_to_nginx']:.2f} × nginx" if "ratio_to_nginx" in small else "no nginx here"
+    if small["load_side_limits"]:
+        note += "; load side limits"
+    nginx = f"{rps.get('nginx', 0):,.0f}"
+    table.add_row("small calls a second, c=64", f"{rps['direct']:,.0f}", nginx, f"{rps['trunkline']:,.0f}", note)
+    table.add_row("CPU-µs per request", "", "", f"{small['cpu_us_per_request']:.1f}", "all Trunkline processes")
+
+
+def rows_latency(table: Table, latency: dict[str, Any]) -> None:
+    for p in ("p50", "p99"):
+        row = latency[f"{p}_ms"]
+        added = f"+{latency[f'added_{p}_ms']:.3f} ms"
+        cells = (f"{row['direct']:.3f}", f"{row.get('nginx', 0):.3f}", f"{row['trunkline']:.3f}")
+        table.add_row(f"latency {p}, c=1, ms", *cells, added)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_table import Row, rows_for
 
+from fault_table import Row, rows_for
 from gateway_rig import CLIENTS, Answer, Rig, error_event, has_finish, has_terminator, text_of
 from trunkline.routing.fleet import Fleet
 from trunkline.transport.virtual import run_virtual

@@ -30,6 +30,12 @@ def replace_model(body: bytes, model: str) -> bytes | Failure:
     parsers could disagree about which one counts.
     """
     encoded = msgspec.json.encode(model)
+    if body.startswith((b'{"model":"', b'{"model": "')) and _ESCAPE not in body and body.find(_MODEL, 8) < 0:
+        # As every SDK writes it: the first key, and the only thing that spells it.
+        start = 9 if body[9] == 0x22 else 10
+        end = body.find(b'"', start + 1)
+        if end > 0 and body.find(b"\\", start, end) < 0:
+            return b"%b%b%b" % (body[:start], encoded, body[end + 1 :])
     at = body.find(_MODEL)
     if at >= 0 and _ESCAPE not in body and body.find(_MODEL, at + 7) < 0 and _at_top(body, at):
         span = _value_after(body, at + 7)

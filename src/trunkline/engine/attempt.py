@@ -386,8 +386,15 @@ class Attempt:
 
     def _due(self, now: float) -> float:
         """When to look next."""
-        due: list[float] = []
         x = self.x
+        if self.stage == "waiting" and not self.first_at and not self.finish_at:
+            # Where every attempt begins: nothing of the answer has come.
+            wait = self.timeouts.answer if self.relay is None else self.timeouts.first_token
+            at = min(x.deadline, self.started_at + wait)
+            if x.keepalive_at and x.keepalive_at < at:
+                at = x.keepalive_at
+            return at if at > now else now + 0.001
+        due: list[float] = []
         if self.stage == "waiting":
             due.append(x.deadline)
             if x.keepalive_at:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from trunkline.dialects.contract import Dialect, Target
 from trunkline.engine.faults import stopped
+from trunkline.engine.flight import Signal
 from trunkline.engine.house import House
 from trunkline.transport.contract import Call
 from trunkline.types.canonical import ChatRequest
@@ -47,6 +48,7 @@ class Exchange:
         "intended",
         "keepalive_at",
         "labels",
+        "light",
         "losses",
         "plan",
         "planned_at",
@@ -99,7 +101,8 @@ class Exchange:
         self.cut_by = ""
         self.intended = False
         self.recorded = False
-        self.signal: asyncio.Future[None] | None = None
+        self.signal: Signal | None = None
+        self.light = False
         self.deadline = 0.0
         self.keepalive_at = 0.0
         self.planned_at = 0.0
@@ -141,8 +144,8 @@ class Exchange:
         self.wake()
 
     def wake(self) -> None:
-        if self.signal is not None and not self.signal.done():
-            self.signal.set_result(None)
+        if self.signal is not None:
+            self.signal.fire()
 
     # --- waiting ---------------------------------------------------------------------------------------------------
     async def wait(self, seconds: float) -> None:
@@ -151,7 +154,7 @@ class Exchange:
             return
         loop = self.house.loop
         started = loop.time()
-        self.signal = signal = loop.create_future()
+        self.signal = signal = Signal(loop, self.light)
         timer = loop.call_later(seconds, self.wake)
         self.house.deadlines.add(self, self._next_deadline(started))
         try:

@@ -7,70 +7,52 @@ from trunkline.types.record import Partition
 
 
 def micros(seconds: float) -> int:
-    return max(0, round(seconds * 1e6))
+    """Whole microseconds, never negative."""
+    return int(seconds * 1e6 + 0.5) if seconds > 0.0 else 0
 
 
 def partition(x: Exchange) -> Partition:
-    """Instants are loop seconds; the parts are filled in the order of precedence, the remainder is `other`."""
+    """Instants are loop seconds. Each is turned into microseconds since arrival once, so that parts between neighbours add
+    up exactly; what no part claims is `other`."""
     call, serving = x.call, x.serving
-    end = x.ended_at
-    p = Partition(total=micros(end - call.head_at))
-    body_at = call.body_at or call.head_at
-    p.body = micros(body_at - call.head_at)
-    planned = x.planned_at or end
-    p.admit = micros(planned - body_at)
-    p.failed = sum(micros(a.ended_at - a.started_at) for a in x.attempts if a is not serving)
-    p.backoff = micros(x.backoff_s)
+    start = call.head_at
+    total = micros(x.ended_at - start)
+    body = micros(call.body_at - start) if call.body_at else 0
+    planned = micros((x.planned_at or x.ended_at) - start)
+    p = Partition(total=total, body=body, admit=planned - body if planned > body else 0)
+    tried = 0
+    if len(x.attempts) > 1 or serving is None:
+        tried = sum(micros(a.ended_at - a.started_at) for a in x.attempts if a is not serving)
+        p.failed, p.backoff = tried, micros(x.backoff_s)
     if serving is not None:
-        started = serving.started_at
-        connected = serving.connected_at or serving.ended_at
-        first = serving.first_at or serving.last_at or serving.ended_at
-        last = serving.last_at or serving.ended_at
-        shown = min(max(x.shown_at or first, first), last)
-        p.connect = micros(connected - started)
-        p.first_token = micros(first - connected)
-        p.hold = micros(shown - first)
-        p.client = min(micros(x.client_s), micros(last - shown))
-        p.generate = micros(last - shown) - p.client
-        p.finish = micros(end - last)
+        began = micros(serving.started_at - start)
+        connected = micros((serving.connected_at or serving.ended_at) - start)
+        first = micros((serving.first_at or serving.last_at or serving.ended_at) - start)
+        last = micros((serving.last_at or serving.ended_at) - start)
+        shown = micros(x.shown_at - start) if x.shown_at else first
+        shown = first if shown < first else last if shown > last else shown
+        p.connect, p.first_token, p.hold = connected - began, first - connected, shown - first
+        p.client = min(micros(x.client_s), last - shown) if x.client_s else 0
+        p.generate, p.finish = last - shown - p.client, total - last
     return _balanced(p)
 
 
+_ORDER = ("finish", "generate", "first_token", "failed", "backoff", "admit", "hold", "client", "connect", "body")
+
+
 def _balanced(p: Partition) -> Partition:
-    """Rounding may exceed the total by a few microseconds; the remainder goes to `other`, an excess is taken back."""
-    known = (
-        p.admit
-        + p.body
-        + p.queue
-        + p.failed
-        + p.backoff
-        + p.connect
-        + p.first_token
-        + p.hold
-        + p.generate
-        + p.client
-        + p.finish
-    )
-    if known <= p.total:
+    """The remainder is `other`; should parts overlap (an attempt cut while it was being set up), the excess is taken back."""
+    parts = (p.admit, p.body, p.failed, p.backoff, p.connect, p.first_token, p.hold, p.generate, p.client, p.finish)
+    known = sum(parts)
+    if known <= p.total and min(parts) >= 0:
         p.other = p.total - known
         return p
-    excess = known - p.total
-    for name in (
-        "finish",
-        "generate",
-        "first_token",
-        "failed",
-        "backoff",
-        "admit",
-        "hold",
-        "client",
-        "connect",
-        "body",
-    ):
-        part = getattr(p, name)
-        taken = min(part, excess)
-        setattr(p, name, part - taken)
+    for name in _ORDER:
+        setattr(p, name, max(0, getattr(p, name)))
+    excess = sum(getattr(p, name) for name in _ORDER) - p.total
+    for name in _ORDER:
+        taken = min(getattr(p, name), max(0, excess))
+        setattr(p, name, getattr(p, name) - taken)
         excess -= taken
-        if excess == 0:
-            break
+    p.other = max(0, -excess)
     return p

@@ -7,6 +7,7 @@ import traceback
 from trunkline.engine.attempt import Attempt
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.faults import cancelled, internal, stopped
+from trunkline.engine.flight import Flight, Signal
 from trunkline.engine.intent import intent
 from trunkline.engine.leg import build, relay_for
 from trunkline.engine.outcome import close
@@ -29,9 +30,23 @@ async def run(x: Exchange) -> None:
     try:
         close(x, failure)
     finally:
+        # These know each other: let go, so that counting frees them and the collector need not.
+        for attempt in x.attempts:
+            attempt.upstream = None
+        x.attempts = []
+        x.serving = None
         x.house.live.discard(x)
         if x.house.drained is not None and not x.house.live:
             x.house.drained()
+
+
+def launch(x: Exchange) -> None:
+    """Start the line. A known key never awaits anything but its own signals; an unknown one asks the store."""
+    if x.decision is not None:
+        x.light = True
+        Flight(run(x)).step()
+    else:
+        x.task = x.house.loop.create_task(run(x))
 
 
 def refuse_at_head(x: Exchange, failure: Failure) -> None:
@@ -98,7 +113,7 @@ async def run_attempt(x: Exchange, attempt: Attempt) -> None:
     x.call.watcher = x
     attempt.begin()
     if attempt.stage != "closed":
-        x.signal = signal = house.loop.create_future()
+        x.signal = signal = Signal(house.loop, x.light)
         try:
             await signal
         finally:

@@ -8,11 +8,10 @@ from trunkline.engine.latency import micros, partition
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.record import AttemptRecord, Count, Outcome, Record
 from trunkline.types.usage import Usage
-from trunkline.types.wire import header
 
 CAP = 64  # length of every caller-supplied label in a record
 _RATE_LIMIT_PREFIXES = (b"x-ratelimit-remaining", b"anthropic-ratelimit-")
-_UPSTREAM_IDS = (b"x-request-id", b"request-id")
+_UPSTREAM_IDS = frozenset({b"x-request-id", b"request-id"})
 
 
 def record(x: Exchange) -> Record:
@@ -61,7 +60,8 @@ def record(x: Exchange) -> Record:
     if losses:
         row.losses = [{"field": loss.field, "reason": loss.reason} for loss in losses]
     row.attempts = [_attempt(x, a) for a in x.attempts]
-    row.malformed_events = sum(a.relay.malformed for a in x.attempts if a.relay is not None)
+    if row.stream:
+        row.malformed_events = sum(a.relay.malformed for a in x.attempts if a.relay is not None)
     return row
 
 
@@ -133,14 +133,11 @@ def _attempt(x: Exchange, a: Attempt) -> AttemptRecord:
             row.stated_delay_ms = int(failure.delay * 1000)
         if failure.fault is FaultClass.CANCELLED:
             row.cancelled_by = failure.code
-    for name in _UPSTREAM_IDS:
-        value = header(a.headers, name)
-        if value is not None:
+    for name, value in a.headers:
+        if name in _UPSTREAM_IDS:
             row.upstream_request_id = value.decode("latin-1")[:128]
-            break
-    limits = {k.decode(): v.decode("latin-1")[:CAP] for k, v in a.headers if k.startswith(_RATE_LIMIT_PREFIXES)}
-    if limits:
-        row.rate_limit = limits
+        elif name.startswith(_RATE_LIMIT_PREFIXES):
+            row.rate_limit = {**row.rate_limit, name.decode("latin-1"): value.decode("latin-1")[:CAP]}
     answer = a.answer or (a.relay.answer if a.relay is not None else None)
     if answer is not None:
         row.finish_reason = answer.finish
@@ -155,14 +152,14 @@ def counts(usage: Usage) -> dict[str, Count]:
     """Zero kinds other than input and output are left out: absent means zero."""
     source = usage.provenance
     found = {"input_uncached": Count(usage.input_uncached, source), "output": Count(usage.output, source)}
-    for kind, tokens in (
-        ("cache_read", usage.cache_read),
-        ("cache_write_5m", usage.cache_write_5m),
-        ("cache_write_1h", usage.cache_write_1h),
-        ("reasoning", usage.reasoning),
-    ):
-        if tokens:
-            found[kind] = Count(tokens, source)
+    if usage.cache_read:
+        found["cache_read"] = Count(usage.cache_read, source)
+    if usage.cache_write_5m:
+        found["cache_write_5m"] = Count(usage.cache_write_5m, source)
+    if usage.cache_write_1h:
+        found["cache_write_1h"] = Count(usage.cache_write_1h, source)
+    if usage.reasoning:
+        found["reasoning"] = Count(usage.reasoning, source)
     return found
 
 

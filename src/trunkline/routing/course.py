@@ -116,6 +116,8 @@ class Course:
 
     def _larger_context(self) -> int | None:
         """After a context-length failure only candidates with a larger declared context qualify."""
+        if not self.failures:
+            return None
         sizes = [c.deployment.context_tokens or 0 for c, f in self.failures if f.fault is FaultClass.CONTEXT]
         return max(sizes) if sizes else None
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
+from random import getrandbits
 from typing import Literal
 
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.house import House
-from trunkline.engine.line import abandon, refuse_at_head, run
+from trunkline.engine.line import abandon, launch, refuse_at_head
 from trunkline.server.caller import read_caller
 from trunkline.server.surfaces import Unmatched, dialect_of, match
 from trunkline.transport.contract import Call
@@ -67,7 +67,7 @@ class Gateway:
         assert isinstance(arrival, Arrival)
         x = arrival.x
         call.watcher = x
-        x.task = self.house.loop.create_task(run(x))
+        launch(x)
 
     # --- answers without an exchange -------------------------------------------------------------------------------
     def _health(self, call: Call, path: bytes) -> None:
@@ -129,7 +129,7 @@ def overloaded(message: str, delay: float) -> Failure:
 
 def new_id(wall: float) -> str:
     """UUIDv7 (RFC 9562) from epoch seconds and 74 random bits."""
-    value = int(wall * 1000) << 80 | 0x7000 << 64 | 0x8000 << 48 | int.from_bytes(os.urandom(10), "big") & _RANDOM
+    value = int(wall * 1000) << 80 | 0x7000 << 64 | 0x8000 << 48 | getrandbits(80) & _RANDOM
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
