@@ -4,6 +4,7 @@ command line all start from it; children find the same file through the environm
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ _TWIN_BASES = {
     "openai_compatible": ("openai", "/v1"),
 }
 _PREFIX = "TRUNKLINE_CHILD_"
+LAST_GOOD = "last_good"
 
 
 class Boot:
@@ -41,6 +43,7 @@ class Boot:
         self.twin_ports = twin_ports
         self._workers = workers
         self.number = 0
+        self.refused: list[str] = []
         self.tree: Tree
         self.snapshot: Snapshot
         self.vault: Vault
@@ -60,11 +63,13 @@ class Boot:
 
     @classmethod
     def inherited(cls) -> Boot:
-        """In a child: as the supervisor loaded it. A file that has become invalid since is a matter of `reload`."""
+        """In a child: as the supervisor loaded it. If the file has become invalid since, the last good copy counts, so
+        that a worker can be started again at any time."""
         e = os.environ
         workers = e.get(_PREFIX + "WORKERS")
-        boot = cls.load(
+        boot = cls.load_or_last_good(
             e[_PREFIX + "CONFIG"],
+            Path(e[_PREFIX + "STATE"]),
             twins=e[_PREFIX + "TWINS"] == "1",
             workers=int(workers) if workers else None,
         )
@@ -73,12 +78,29 @@ class Boot:
         boot._take_number()
         return boot
 
+    @classmethod
+    def load_or_last_good(
+        cls, path: str, state_dir: Path, *, twins: bool = False, workers: int | None = None
+    ) -> Boot | list[Problem]:
+        """The file, or else the copy of what was last in force (reliability.md D1); `refused` says why. The problems of
+        the file where there is no copy."""
+        boot = cls.load(path, twins=twins, workers=workers)
+        copy = state_dir / LAST_GOOD
+        if isinstance(boot, Boot) or not copy.is_dir():
+            return boot
+        good = cls.load(str(copy), twins=twins, workers=workers)
+        if isinstance(good, list):
+            return boot
+        good.path, good.refused = path, [str(p) for p in boot]
+        return good
+
     def environment(self) -> dict[str, str]:
         """For children. Secrets reach them through the same variables and files as here, not through this."""
         made = {
             _PREFIX + "CONFIG": self.path,
             _PREFIX + "TWINS": "1" if self.twins else "0",
             _PREFIX + "WORKERS": str(self.workers),
+            _PREFIX + "STATE": str(self.state_dir),
         }
         if self.twins:
             made["TRUNKLINE_TWIN_PORTS"] = ",".join(f"{name}={port}" for name, port in self.twin_ports.items())
@@ -104,6 +126,7 @@ class Boot:
         except (SecretError, UnicodeDecodeError) as error:
             return [Problem(file=self.path, line=0, column=0, path="providers", message=str(error))]
         self.tree, self.snapshot, self.vault = tree, snapshot, vault
+        self.refused = []
         self.number = snapshot.number
         return []
 
@@ -120,6 +143,23 @@ class Boot:
         fresh = path.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode({"number": self.number, "digest": self.digest, "at": time.time()}))
         fresh.replace(path)
+        if not self.refused:
+            self._keep_copy()
+
+    def _keep_copy(self) -> None:
+        """What is in force, readable by this user only, in case the file is broken when a process has to start."""
+        source, copy = Path(self.path), self.state_dir / LAST_GOOD
+        fresh = self.state_dir / f"{LAST_GOOD}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        files = sorted(source.iterdir()) if source.is_dir() else [source]
+        for file in files:
+            if file.suffix in (".yaml", ".yml") or file == source:
+                target = fresh / (file.stem + ".yaml")
+                target.touch(mode=0o600)
+                target.write_bytes(file.read_bytes())
+        shutil.rmtree(copy, ignore_errors=True)
+        fresh.rename(copy)
 
     def _take_number(self) -> None:
         try:

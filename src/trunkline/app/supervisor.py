@@ -60,7 +60,7 @@ class Supervisor:
         self.stopping = asyncio.Event()
         self.signals = 0
         self.status = StatusPage(self)
-        self.config_invalid = False
+        self.config_invalid = bool(boot.refused)
         self.tasks: set[asyncio.Task[None]] = set()
 
     # --- life ------------------------------------------------------------------------------------------------------

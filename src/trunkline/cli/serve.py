@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -12,6 +13,9 @@ from trunkline.app.serving import serve_forever
 from trunkline.cli.printing import USAGE, config_option, problems
 
 
+DEFAULT_STATE = "./.trunkline"  # an invalid file cannot say where its state is
+
+
 @click.command()
 @config_option
 @click.option("--workers", type=click.IntRange(1, 256), default=None, help="Override `workers:`.")
@@ -19,9 +23,11 @@ from trunkline.cli.printing import USAGE, config_option, problems
 def serve(config: str, workers: int | None, twins: bool) -> None:
     """Serve until SIGTERM, which drains; SIGHUP or a changed file reloads."""
     install("supervisor")
-    boot = Boot.load(config, twins=twins, workers=workers)
+    boot = Boot.load_or_last_good(config, Path(DEFAULT_STATE), twins=twins, workers=workers)
     if isinstance(boot, list):
         problems(boot)
+    for problem in boot.refused:
+        click.echo(f"{problem}\n  … serving on the last good configuration", err=True)
     try:
         code = serve_forever(boot)
     except OSError as error:
