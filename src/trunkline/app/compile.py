@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from trunkline.config.problems import Problem, did_you_mean
+from trunkline.config.problems import Place, Problem, did_you_mean, problem_at
 from trunkline.config.tree import DeploymentTree, ProviderTree, RouteTree, Tree
 from trunkline.providers.contract import Provider
+from trunkline.transport.client import parse_proxy
 from trunkline.types.fleet import Candidate, Deployment, ProviderSettings, Route, Snapshot
 
 LOCAL = "default"  # name of the empty credential of a provider that needs none
@@ -18,53 +22,200 @@ LOCAL = "default"  # name of the empty credential of a provider that needs none
 def compile_snapshot(
     tree: Tree, providers: Mapping[str, Provider], number: int, file: str = "configuration"
 ) -> Snapshot | list[Problem]:
-    problems: list[Problem] = []
-
-    def problem(path: str, message: str, suggestion: str = "") -> None:
-        problems.append(Problem(file=file, line=0, column=0, path=path, message=message, suggestion=suggestion))
-
-    settings: dict[str, ProviderSettings] = {}
+    """`file` names the whole where a problem stands nowhere in particular."""
+    making = _Making(tree, providers, file)
+    making.listener()
     for name, provider in tree.providers.items():
-        kind = provider.type or name
-        if kind not in providers:
-            problem(f"providers.{name}.type", f"no provider is called '{kind}'", did_you_mean(kind, providers))
-            continue
-        settings[name] = _settings(name, kind, provider, providers[kind])
-        if not provider.credentials and kind != "openai_compatible":
-            problem(f"providers.{name}", "it has no credential", 'write api_key: "${…}" or credentials: {…}')
-    deployments: dict[str, Deployment] = {}
-    for name, tree_deployment in tree.deployments.items():
-        provider_settings = settings.get(tree_deployment.provider)
-        if provider_settings is None:
-            if tree_deployment.provider not in tree.providers:
-                hint = did_you_mean(tree_deployment.provider, tree.providers)
-                problem(f"deployments.{name}.provider", f"no provider is called '{tree_deployment.provider}'", hint)
-            continue
-        made = _deployment(name, tree_deployment, provider_settings, providers[provider_settings.kind])
-        wrong = _wrong(made, providers[provider_settings.kind])
-        if wrong is not None:
-            problem(f"deployments.{name}.{wrong[0]}", wrong[1])
-            continue
-        deployments[name] = made
-    routes: dict[str, Route] = {}
-    for name, route in tree.routes.items():
-        for at, wanted in enumerate((*route.use, *route.fallback)):
-            if wanted not in tree.deployments:
-                where = (
-                    f"routes.{name}.use[{at}]"
-                    if at < len(route.use)
-                    else f"routes.{name}.fallback[{at - len(route.use)}]"
+        making.provider(name, provider)
+    for name, deployment in tree.deployments.items():
+        making.deployment(name, deployment)
+    routes = {name: making.route(name, route) for name, route in tree.routes.items()}
+    if making.problems:
+        return sorted(making.problems, key=lambda p: (p.file, p.line, p.column))
+    return Snapshot(
+        number=number,
+        digest=_digest(tree, routes, making.deployments),
+        routes=routes,
+        deployments=making.deployments,
+        durability=tree.durability,
+    )
+
+
+def redirect_to_twins(tree: Tree, bases: Mapping[str, str]) -> Tree:
+    """All upstream traffic to the twins, whatever the file says. `bases`: kind of provider → base URL; a kind that is
+    not there goes to the twin of `openai_compatible`."""
+    providers = {
+        name: msgspec.structs.replace(p, base_url=bases.get(p.type or name, bases["openai_compatible"]), proxy=None)
+        for name, p in tree.providers.items()
+    }
+    deployments = {name: msgspec.structs.replace(d, base_url="") for name, d in tree.deployments.items()}
+    return msgspec.structs.replace(tree, providers=providers, deployments=deployments)
+
+
+class _Making:
+    """The parts made so far, and every problem met on the way."""
+
+    def __init__(self, tree: Tree, providers: Mapping[str, Provider], file: str) -> None:
+        self.tree = tree
+        self.providers = providers
+        self.file = file
+        self.problems: list[Problem] = []
+        self.settings: dict[str, ProviderSettings] = {}
+        self.deployments: dict[str, Deployment] = {}
+
+    def problem(self, path: str, message: str, suggestion: str = "") -> None:
+        place = self.tree.place(path)
+        self.problems.append(problem_at(place if place.file else Place(self.file), path, message, suggestion))
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+    def listener(self) -> None:
+        if self.tree.tls is not None:
+            self._files("tls", {"cert": self.tree.tls.cert, "key": self.tree.tls.key})
+
+    def provider(self, name: str, tree: ProviderTree) -> None:
+        path = f"providers.{name}"
+        kind = tree.type or name
+        code = self.providers.get(kind)
+        if code is None:
+            if tree.type:
+                self.problem(f"{path}.type", f"no kind of provider is called '{kind}'", self._kinds(kind))
+            else:
+                self.problem(
+                    path, f"'{name}' is no kind of provider", f"write type: one of {', '.join(self.providers)}"
                 )
-                problem(where, f"no deployment is called '{wanted}'", did_you_mean(wanted, tree.deployments))
-        if not route.use:
-            problem(f"routes.{name}", "it names no deployment", "write use: [name, …]")
-        routes[name] = _route(name, route, deployments, providers)
-    if problems:
-        return problems
-    digest = hashlib.sha256(
-        msgspec.json.encode([routes, deployments, tree.durability], enc_hook=_plain, order="sorted")
-    ).hexdigest()
-    return Snapshot(number=number, digest=digest, routes=routes, deployments=deployments, durability=tree.durability)
+            return
+        if code.needs_key and not tree.credentials:
+            self.problem(path, "it has no credential", 'write api_key: "${…}" or credentials: {…}')
+        self._options(path, tree.options, code)
+        self._files(f"{path}.tls", {"ca": tree.tls.ca_file, "cert": tree.tls.cert_file, "key": tree.tls.key_file})
+        if tree.proxy is not None:
+            try:
+                parse_proxy(tree.proxy)
+            except ValueError as error:
+                self.problem(f"{path}.proxy", str(error))
+        self.settings[name] = ProviderSettings(
+            name=name,
+            kind=kind,
+            base_url=tree.base_url or code.default_base_url,
+            credentials=tuple(tree.credentials) or (LOCAL,),
+            proxy=tree.proxy,
+            tls=tree.tls,
+            options=dict(tree.options),
+        )
+
+    def deployment(self, name: str, tree: DeploymentTree) -> None:
+        path = f"deployments.{name}"
+        settings = self.settings.get(tree.provider)
+        if settings is None:
+            if tree.provider not in self.tree.providers:
+                hint = did_you_mean(tree.provider, self.tree.providers)
+                self.problem(f"{path}.provider", f"no provider is called '{tree.provider}'", hint)
+            return
+        code = self.providers[settings.kind]
+        made = Deployment(
+            name=name,
+            provider=settings,
+            model=tree.model,
+            base_url=tree.base_url or settings.base_url,
+            credential=tree.credential,
+            labels=tree.labels,
+            weight=tree.weight,
+            limits=tree.limits,
+            dialects=code.dialects,
+            max_output_tokens=tree.max_output_tokens,
+            context_tokens=tree.context,
+        )
+        if made.credential and made.credential not in settings.credentials:
+            message = f"provider '{settings.name}' has no credential '{made.credential}'"
+            self.problem(f"{path}.credential", message, did_you_mean(made.credential, settings.credentials))
+        if not made.base_url:
+            hint = f"write base_url under providers.{settings.name}"
+            self.problem(path, f"'{settings.kind}' has no address of its own", hint)
+            return
+        try:
+            code.origin(made)
+        except ValueError as error:
+            where = path if tree.base_url else f"providers.{settings.name}"
+            known = {(p.path, p.message) for p in self.problems}
+            if (f"{where}.base_url", str(error)) not in known:
+                self.problem(f"{where}.base_url", str(error))
+            return
+        self.deployments[name] = made
+
+    def route(self, name: str, tree: RouteTree) -> Route:
+        path = f"routes.{name}"
+        chosen = "use" if f"{path}.use" in self.tree.places else "otherwise"
+        for key, names in ((chosen, tree.use), ("fallback", tree.fallback)):
+            for at, wanted in enumerate(names):
+                if wanted not in self.tree.deployments:
+                    hint = did_you_mean(wanted, self.tree.deployments)
+                    self.problem(f"{path}.{key}[{at}]", f"no deployment is called '{wanted}'", hint)
+        if tree.balance == "weighted" and tree.use:
+            known = [self.tree.deployments[n].weight for n in tree.use if n in self.tree.deployments]
+            if known and not any(known):
+                self.problem(f"{path}.{chosen}", "every candidate has weight 0")
+        options: dict[str, Any] = {} if tree.failover_on is None else {"failover_on": tree.failover_on}
+        return Route(
+            name=name,
+            use=self._candidates(tree.use),
+            fallback=self._candidates(tree.fallback),
+            balance=tree.balance,
+            retry=tree.retry,
+            timeouts=tree.timeouts,
+            stream=tree.stream,
+            on_disconnect=tree.on_disconnect,
+            **options,
+        )
+
+    def _candidates(self, names: tuple[str, ...]) -> tuple[Candidate, ...]:
+        """One candidate per credential, in order, where the deployment fixes none."""
+        made: list[Candidate] = []
+        for name in names:
+            deployment = self.deployments.get(name)
+            if deployment is None:
+                continue
+            provider = deployment.provider
+            origin = self.providers[provider.kind].origin(deployment)
+            address = f"{origin.host}:{origin.port}"
+            for credential in (deployment.credential,) if deployment.credential else provider.credentials:
+                made.append(
+                    Candidate(
+                        deployment=deployment,
+                        credential=credential,
+                        origin=origin,
+                        address=address,
+                        endpoint=f"{provider.name}/{address}/{deployment.model}",
+                        secret=f"{provider.name}/{credential}",
+                    )
+                )
+        return tuple(made)
+
+    # --- what only the provider's code or the file system knows ----------------------------------------------------------
+    def _options(self, path: str, written: Mapping[str, str], code: Provider) -> None:
+        for name, value in written.items():
+            option = code.options.get(name)
+            place = f"{path}.options.{name}"
+            if option is None:
+                hint = did_you_mean(name, code.options)
+                self.problem(place, f"'{code.kind}' has no option '{name}'", hint)
+            elif re.fullmatch(option.pattern, value) is None:
+                self.problem(place, f"not a value for it: {option.about}")
+
+    def _files(self, path: str, files: Mapping[str, str | None]) -> None:
+        for key, file in files.items():
+            if file is not None and not Path(file).is_file():
+                self.problem(f"{path}.{key}", f"there is no such file: {file}")
+
+    def _kinds(self, kind: str) -> str:
+        return did_you_mean(kind, self.providers)
+
+
+def _digest(tree: Tree, routes: Mapping[str, Route], deployments: Mapping[str, Deployment]) -> str:
+    """Identity of the snapshot: a canonical form of everything that a worker acts on. Secrets are no part of it, and
+    neither is where something stands in which file."""
+    front = [tree.durability, tree.drain_grace, tree.drain_limit, tree.limits, tree.keys_max_stale]
+    canonical = msgspec.json.encode([routes, deployments, front], enc_hook=_plain, order="sorted")
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def _plain(value: object) -> object:
@@ -72,86 +223,3 @@ def _plain(value: object) -> object:
     if isinstance(value, frozenset):
         return sorted(str(v) for v in value)
     raise TypeError(str(type(value)))
-
-
-def _settings(name: str, kind: str, tree: ProviderTree, provider: Provider) -> ProviderSettings:
-    return ProviderSettings(
-        name=name,
-        kind=kind,
-        base_url=tree.base_url or provider.default_base_url,
-        credentials=tuple(tree.credentials) or (LOCAL,),
-        proxy=tree.proxy,
-        tls=tree.tls,
-    )
-
-
-def _deployment(name: str, tree: DeploymentTree, settings: ProviderSettings, provider: Provider) -> Deployment:
-    return Deployment(
-        name=name,
-        provider=settings,
-        model=tree.model,
-        base_url=tree.base_url or settings.base_url,
-        credential=tree.credential,
-        labels=tree.labels,
-        weight=tree.weight,
-        limits=tree.limits,
-        dialects=provider.dialects,
-        max_output_tokens=tree.max_output_tokens,
-        context_tokens=tree.context,
-    )
-
-
-def _wrong(deployment: Deployment, provider: Provider) -> tuple[str, str] | None:
-    if deployment.credential and deployment.credential not in deployment.provider.credentials:
-        known = ", ".join(deployment.provider.credentials)
-        return (
-            "credential",
-            f"provider '{deployment.provider.name}' has no credential '{deployment.credential}' ({known})",
-        )
-    if not deployment.base_url:
-        return "base_url", "this kind of provider has no address of its own: base_url is needed"
-    try:
-        provider.origin(deployment)
-    except ValueError as error:
-        return "base_url", str(error)
-    return None
-
-
-def _route(name: str, tree: RouteTree, deployments: dict[str, Deployment], providers: Mapping[str, Provider]) -> Route:
-    options = {} if tree.failover_on is None else {"failover_on": tree.failover_on}
-    return Route(
-        name=name,
-        use=_candidates(tree.use, deployments, providers),
-        fallback=_candidates(tree.fallback, deployments, providers),
-        balance=tree.balance,
-        retry=tree.retry,
-        timeouts=tree.timeouts,
-        stream=tree.stream,
-        on_disconnect=tree.on_disconnect,
-        **options,
-    )
-
-
-def _candidates(
-    names: tuple[str, ...], deployments: dict[str, Deployment], providers: Mapping[str, Provider]
-) -> tuple[Candidate, ...]:
-    """One candidate per credential, in order, where the deployment fixes none."""
-    made: list[Candidate] = []
-    for name in names:
-        deployment = deployments.get(name)
-        if deployment is None:
-            continue
-        origin = providers[deployment.provider.kind].origin(deployment)
-        address = f"{origin.host}:{origin.port}"
-        for credential in (deployment.credential,) if deployment.credential else deployment.provider.credentials:
-            made.append(
-                Candidate(
-                    deployment=deployment,
-                    credential=credential,
-                    origin=origin,
-                    address=address,
-                    endpoint=f"{deployment.provider.name}/{address}/{deployment.model}",
-                    secret=f"{deployment.provider.name}/{credential}",
-                )
-            )
-    return tuple(made)

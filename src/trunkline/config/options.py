@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from trunkline.config.kinds import (
+    ALIAS,
+    NAME,
     DurationOrOff,
     ListOf,
     MapOf,
@@ -18,25 +20,28 @@ from trunkline.config.sections import Option, Section
 
 SIGNALS = ("connect", "408", "409", "429", "500", "502", "503", "504", "529")
 CLASSES = ("F1", "F2", "F3", "F4", "F5", "F6", "F8", "F10")
-SECRET = "`${ENV}` or `file:/path`"
+SECRET = Text("`${ENV}` or `file:/path`", fill=True)
+URL = Text("URL", fill=True)  # with the twins no address of the file is used
+MODEL = Text("model", r"[!-~]{1,256}", "a model name has no spaces and 256 characters at most")
+VALUE = Text("value", r"[ -~]{1,256}", "a value is printable ASCII, 256 characters at most")
 
 RETRY = Section(
     {
-        "on": Option(ListOf(OneOf(SIGNALS)), "Signals for which the same deployment is tried again.",
+        "on": Option(ListOf(OneOf(SIGNALS), empty=True), "Signals for which the same deployment is tried again.",
                      "[connect, 500, 502, 503, 504, 529]"),
-        "times": Option(integer(), "How often one deployment is tried again.", "1"),
+        "times": Option(integer(high=7), "How often one deployment is tried again (8 attempts in all).", "1"),
         "backoff": Option(
             Section(
                 {
-                    "base": Option(duration(), "First backoff; full jitter, doubling.", "250ms"),
-                    "cap": Option(duration(), "Longest backoff.", "8s"),
+                    "base": Option(duration(zero=True), "First backoff; full jitter, doubling.", "250ms"),
+                    "cap": Option(duration(zero=True), "Longest backoff.", "8s"),
                 },
                 name="backoff",
             ),
             "Waits between tries on the same deployment.",
         ),
         "wait_for_retry_after": Option(
-            duration(), "A stated delay up to this is waited out; a longer one fails over at once.", "5s"
+            duration(zero=True), "A stated delay up to this is waited out; a longer one fails over at once.", "5s"
         ),
     },
     name="retry",
@@ -56,8 +61,8 @@ STREAM = Section(
         "hold": Option(
             Section(
                 {
-                    "tokens": Option(integer(1), "Content events to keep back."),
-                    "ms": Option(integer(1), "Milliseconds to keep content back."),
+                    "tokens": Option(integer(1, 10_000), "Content events to keep back."),
+                    "ms": Option(integer(1, 60_000), "Milliseconds to keep content back."),
                 },
                 short=OneOf(("first_content",)),
                 name="`first_content` or {tokens, ms}",
@@ -74,9 +79,9 @@ STREAM = Section(
 )
 ROUTE = Section(
     {
-        "use": Option(ListOf(Text("deployment")), "Candidates (short for `otherwise`)."),
-        "otherwise": Option(ListOf(Text("deployment")), "Candidates."),
-        "fallback": Option(ListOf(Text("deployment")), "Candidates when those are degraded or exhausted, in order."),
+        "use": Option(ListOf(NAME), "Candidates (short for `otherwise`)."),
+        "otherwise": Option(ListOf(NAME), "Candidates."),
+        "fallback": Option(ListOf(NAME, empty=True), "Candidates when those are degraded or exhausted, in order."),
         "balance": Option(
             OneOf(("priority", "weighted", "round_robin"), later=("least_busy", "least_latency", "least_cost")),
             "How the candidates are ordered.",
@@ -86,7 +91,16 @@ ROUTE = Section(
         "timeouts": Option(TIMEOUTS, "None of them ends a healthy call."),
         "stream": Option(STREAM, "Streaming behaviour."),
         "failover": Option(
-            Section({"on": Option(ListOf(OneOf(CLASSES)), "Failure classes that fail over.", "all")}, name="failover"),
+            Section(
+                {
+                    "on": Option(
+                        ListOf(OneOf(CLASSES, later=("refusal",)), empty=True),
+                        "Failure classes that fail over; those that never do are not in the list.",
+                        "all",
+                    )
+                },
+                name="failover",
+            ),
             "Which failures move on to the next candidate.",
         ),
         "on_disconnect": Option(
@@ -107,31 +121,32 @@ PROVIDER_TLS = Section(
 )
 PROVIDER = Section(
     {
-        "type": Option(Text("kind"), "openai, anthropic, google, modelark or openai_compatible.", "the entry's name"),
-        "api_key": Option(Text(SECRET), "Short for one credential named `default`."),
+        "type": Option(NAME, "openai, anthropic, google, modelark or openai_compatible.", "the entry's name"),
+        "api_key": Option(SECRET, "Short for one credential named `default`."),
         "credentials": Option(
             MapOf(
-                Section({"api_key": Option(Text(SECRET), "The secret.", required=True)}, name="credential"),
+                Section({"api_key": Option(SECRET, "The secret.", required=True)}, name="credential"),
                 "name → credential",
             ),
             "Several credentials, tried in order.",
         ),
-        "base_url": Option(Text("URL"), "What the provider's official SDK takes.", "the provider's own"),
-        "proxy": Option(
-            Text("URL"), "HTTP proxy for this provider; else the proxy variables of the environment count."
-        ),
+        "base_url": Option(URL, "What the provider's official SDK takes.", "the provider's own"),
+        "proxy": Option(URL, "HTTP proxy for this provider; else the proxy variables of the environment count."),
         "tls": Option(PROVIDER_TLS, "TLS towards this provider."),
+        "options": Option(
+            MapOf(VALUE, "name → value"), "What only this kind of provider knows; see the end of this page."
+        ),
     },
     name="provider",
 )
 DEPLOYMENT = Section(
     {
-        "provider": Option(Text("provider"), "Name of an entry under `providers`.", required=True),
-        "model": Option(Text("model"), "The provider's model name.", required=True),
-        "base_url": Option(Text("URL"), "Instead of the provider's."),
-        "credential": Option(Text("name"), "One credential of the provider; else each is a candidate, in order."),
-        "labels": Option(MapOf(Text("value"), "name → value"), "Facts such as region: eu."),
-        "weight": Option(integer(), "Share under `balance: weighted`.", "1"),
+        "provider": Option(NAME, "Name of an entry under `providers`.", required=True),
+        "model": Option(MODEL, "The provider's model name.", required=True),
+        "base_url": Option(URL, "Instead of the provider's."),
+        "credential": Option(NAME, "One credential of the provider; else each is a candidate, in order."),
+        "labels": Option(MapOf(VALUE, "name → value"), "Facts such as region: eu."),
+        "weight": Option(integer(0, 1_000_000), "Share under `balance: weighted`.", "1"),
         "max_output_tokens": Option(
             integer(1), "Fills a limit that the model requires and the caller left open.", "8192"
         ),
@@ -163,11 +178,11 @@ SERVER_LIMITS = Section(
 FILE = Section(
     {
         "listen": Option(address(), "Data plane.", "127.0.0.1:8080"),
-        "console_listen": Option(address(), "Control API and dashboard (not in this version).", "127.0.0.1:8081"),
+        "console_listen": Option(address(), "Control API and dashboard (nobody there in this version).", "127.0.0.1:8081"),
         "metrics_listen": Option(address(), "`/metrics` and `/healthz` of the supervisor.", "127.0.0.1:8082"),
-        "workers": Option(integer(1), "Data-plane processes.", "1"),
-        "store": Option(Text("URL"), "Keys and records.", "sqlite:///<state_dir>/trunkline.db"),
-        "counters": Option(OneOf(("memory:",), later=("local:",)), "Where limits are counted.", "memory:"),
+        "workers": Option(integer(1, 512), "Data-plane processes.", "1"),
+        "store": Option(Text("URL", r"[a-z]+://.+", "a store is written as sqlite:///path"), "Keys and records.", "sqlite:///<state_dir>/trunkline.db"),
+        "counters": Option(OneOf(("memory:",), later=("local:", "valkey:", "redis:")), "Where limits are counted.", "memory:"),
         "state_dir": Option(Text("path"), "Journal, key digests, pepper.", "./.trunkline"),
         "tls": Option(
             Section(
@@ -182,8 +197,8 @@ FILE = Section(
         "drain": Option(
             Section(
                 {
-                    "grace": Option(duration(), "Still accepting after readiness has failed.", "10s"),
-                    "limit": Option(duration(), "For live exchanges to finish.", "900s"),
+                    "grace": Option(duration(zero=True), "Still accepting after readiness has failed.", "10s"),
+                    "limit": Option(duration(zero=True), "For live exchanges to finish.", "900s"),
                 },
                 name="drain",
             ),
@@ -202,13 +217,13 @@ FILE = Section(
             "Accounting.",
         ),
         "keys": Option(
-            Section({"max_stale": Option(duration(), "How long known keys outlive the store.", "24h")}, name="keys"),
+            Section({"max_stale": Option(duration(zero=True), "How long known keys outlive the store.", "24h")}, name="keys"),
             "Virtual keys.",
         ),
         "providers": Option(MapOf(PROVIDER, "name → provider"), "Endpoint families.", required=True),
         "deployments": Option(MapOf(DEPLOYMENT, "name → deployment"), "Callable targets.", required=True),
-        "routes": Option(MapOf(ROUTE, "alias → route"), "What clients may ask for.", required=True),
+        "routes": Option(MapOf(ROUTE, "alias → route", ALIAS), "What clients may ask for.", required=True),
     },
-    later=("budgets", "teams", "policies", "slo", "alerts", "telemetry", "drills", "prices", "egress"),
+    later=("policies", "slo", "alerts", "telemetry", "drills", "prices", "egress", "tasks", "jobs", "payloads"),
     name="file",
 )  # fmt: skip

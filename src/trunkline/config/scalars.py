@@ -4,43 +4,46 @@ from __future__ import annotations
 
 import re
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)\Z")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)\Z")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)\Z")
+_SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)\Z")
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_INTEGER = re.compile(r"-?(0|[1-9]\d*)\Z")
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})\Z")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,14})\Z")
+_BARE = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})\Z")
 
 
 def duration(text: str) -> float | str:
     """Seconds, or what is wrong."""
     match = _DURATION.match(text)
-    if match is None:
-        bare = text.replace(".", "", 1).isdigit()
-        return f"a duration needs a unit, such as {text}s" if bare else "a duration is written as 250ms, 15s, 2m or 1h"
-    return float(match.group(1)) * _SECONDS[match.group(2)]
+    if match is not None:
+        return float(match.group(1)) * _SECONDS[match.group(2)]
+    if _BARE.match(text):
+        return f"a duration needs a unit: write {text[:12]}s or {text[:12]}ms"
+    return "a duration is written as 250ms, 15s, 2m or 1h"
 
 
 def size(text: str) -> int | str:
     """Bytes, or what is wrong."""
     match = _SIZE.match(text)
-    if match is None:
-        return (
-            f"a size needs a unit, such as {text}KiB" if text.isdigit() else "a size is written as 64KiB, 32MiB or 1GiB"
-        )
-    return int(match.group(1)) * _BYTES[match.group(2)]
+    if match is not None:
+        return int(match.group(1)) * _BYTES[match.group(2)]
+    if _BARE.match(text):
+        return f"a size needs a unit: write {text[:12]}KiB or {text[:12]}MiB"
+    return "a size is written as 64KiB, 32MiB or 1GiB"
 
 
 def integer(text: str) -> int | str:
-    return int(text) if _INTEGER.match(text) and len(text) < 16 else "a whole number is wanted"
+    return int(text) if _INTEGER.match(text) else "a whole number is wanted"
 
 
 def boolean(text: str) -> bool | str:
+    """Only these two words: `on`, `yes` and `1` are something else in YAML 1.2."""
     return {"true": True, "false": False}.get(text, "true or false is wanted")
 
 
 def address(text: str) -> tuple[str, int] | str:
-    """Host and port."""
+    """Host and port. Port 0 lets the system choose."""
     match = _ADDRESS.match(text)
     if match is None or int(match.group(3)) > 65535:
         return "an address is written as 127.0.0.1:8080 or [::1]:8080"

@@ -2,52 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from trunkline.config.kinds import Kind, MapOf
+from trunkline.config.kinds import VARIABLE, Kind, MapOf
 from trunkline.config.options import FILE
 from trunkline.config.sections import Option, Section
+
+#: What each kind of provider understands under `options:`, kind → option → what it is for.
+ProviderOptions = Mapping[str, Mapping[str, str]]
 
 
 def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Trunkline configuration",
+        "$defs": {"variable": {**VARIABLE, "description": "Text with ${NAME} or ${NAME:-default} in it."}},
         **FILE.schema(),
     }
 
 
-def reference_markdown() -> str:
+def reference_markdown(providers: ProviderOptions) -> str:
     """docs/reference/configuration.md."""
     lines = [
         "# Configuration",
         "",
-        "One YAML file (default `./trunkline.yaml`) or a directory of fragments. Scalars are YAML 1.2: `on` and `no`",
-        "are strings. `${NAME}` and `${NAME:-default}` expand inside strings; a secret written as `file:/path` is read",
-        "again when the file changes. Every duration and size has a unit. Unknown keys are refused. `trunkline check`",
-        "validates offline; `trunkline check --schema` prints the JSON Schema. Generated from the option descriptions.",
+        "<!-- Generated from the option descriptions in src/trunkline/config; a test keeps it current. -->",
+        "",
+        "One YAML file (default `./trunkline.yaml`) or a directory of fragments (`*.yaml`, merged; what two of them say",
+        "is an error). `trunkline check` validates it offline and names file, line, key path and what would be right;",
+        "`trunkline check --schema` prints its JSON Schema.",
+        "",
+        "* Scalars are YAML 1.2: only `true` and `false` are booleans; `on`, `off`, `yes` and `no` are words.",
+        "* A *duration* is written as `250ms`, `15s`, `2m`, `24h` or `7d`, a *size* as `64KiB`, `32MiB` or `1GiB`:",
+        "  a number without a unit is refused.",
+        "* `${NAME}` and `${NAME:-default}` expand inside values; a variable that is not set is an error. With",
+        "  `serve --twins` an unset secret or URL is filled in.",
+        "* A secret written as `file:/path` is read from that file, and again when the file changes.",
+        "* Unknown keys, duplicate keys, tags and merge keys are refused. Anchors may be used.",
         "",
     ]
-    _table(lines, "Top level", FILE)
+    _table(lines, "", FILE)
+    lines += ["## Provider options", "", "Under `providers.<name>.options`, by the entry's kind:", ""]
+    lines += ["| kind | option | |", "| --- | --- | --- |"]
+    for kind, options in providers.items():
+        lines += [f"| `{kind}` | `{name}` | {about} |" for name, about in options.items()]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(lines: list[str], title: str, section: Section) -> None:
-    lines += [f"## {title}", "", "| key | value | default | |", "| --- | --- | --- | --- |"]
+def _table(lines: list[str], path: str, section: Section) -> None:
+    lines += [
+        f"## `{path}`" if path else "## Top level",
+        "",
+        "| key | value | default | |",
+        "| --- | --- | --- | --- |",
+    ]
     nested: list[tuple[str, Section]] = []
     for name, option in section.options.items():
         lines.append(_row(name, option))
-        inner = _inner(option.kind)
-        if inner is not None:
-            nested.append((name if title == "Top level" else f"{title}.{name}", inner))
+        found = _inner(option.kind)
+        if found is not None:
+            place = f"{path}.{name}" if path else name
+            nested.append((place + (".<name>" if isinstance(option.kind, MapOf) else ""), found))
     lines.append("")
-    for name, inner in nested:
-        _table(lines, f"{name}", inner)
+    for place, inner in nested:
+        _table(lines, place, inner)
 
 
 def _row(name: str, option: Option) -> str:
     default = "required" if option.required else f"`{option.default}`" if option.default else ""
-    return f"| `{name}` | {option.kind.words().replace('|', chr(92) + '|')} | {default} | {option.about} |"
+    words = option.kind.words().replace("|", "\\|")
+    return f"| `{name}` | {words} | {default} | {option.about} |"
 
 
 def _inner(kind: Kind) -> Section | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
-from trunkline.config.kinds import Kind, Reading
+from trunkline.config.kinds import SHOWN, Kind, Reading
 from trunkline.config.problems import did_you_mean
+from trunkline.config.syntax import Node, Scalar
 
 
 class Option:
@@ -36,9 +35,16 @@ class Section:
         self.short = short
         self.name = name
 
-    def read(self, reading: Reading, node: yaml.Node, path: str) -> Any:
-        if self.short is not None and isinstance(node, yaml.ScalarNode):
+    def read(self, reading: Reading, node: Node, path: str) -> Any:
+        if self.short is not None and isinstance(node, Scalar):
             return self.short.read(reading, node, path)
+        return self._read(reading, node, path, whole=True)
+
+    def read_part(self, reading: Reading, node: Node) -> Any:
+        """One fragment of the file: what is required may stand in another one."""
+        return self._read(reading, node, "", whole=False)
+
+    def _read(self, reading: Reading, node: Node, path: str, *, whole: bool) -> Any:
         pairs = reading.pairs(node, path)
         if pairs is None:
             return None
@@ -53,10 +59,12 @@ class Section:
             elif name in self.later:
                 reading.problem(key, place, f"'{name}' is not available in this version")
             else:
-                reading.problem(key, place, f"unknown key '{name[:60]}'", did_you_mean(name, self.options))
-        for name, option in self.options.items():
-            if option.required and name not in {n for n, _, _ in pairs}:
-                reading.problem(node, path, f"'{name}' is missing: {option.about}")
+                reading.problem(key, place, f"unknown key '{name[:SHOWN]}'", did_you_mean(name, self.options))
+        if whole:
+            there = {name for name, _, _ in pairs}
+            for name, option in self.options.items():
+                if option.required and name not in there:
+                    reading.problem(node, path, f"'{name}' is missing: {option.about}")
         return found
 
     def schema(self) -> dict[str, Any]:

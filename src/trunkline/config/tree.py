@@ -6,21 +6,28 @@ from typing import Any, Literal
 
 import msgspec
 
+from trunkline.config.problems import Place
 from trunkline.types.fleet import Limits, RetryRule, StreamRule, Timeouts, Tls
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """`api_key` as written after expansion: the secret itself, or `file:/path`."""
+    """`api_key` as written after expansion: the secret itself, or `file:/path`. Never printed."""
 
     api_key: str
 
+    def __repr__(self) -> str:
+        return "Credential(***)"
+
 
 class ProviderTree(msgspec.Struct, frozen=True, kw_only=True):
+    """`options` are kept as written: the provider's own code knows them. `type` "" means the entry's name."""
+
     type: str = ""
     credentials: dict[str, Credential] = {}
     base_url: str = ""
     proxy: str | None = None
     tls: Tls = Tls()
+    options: dict[str, str] = {}
 
 
 class DeploymentTree(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,10 +59,15 @@ class ListenerTls(msgspec.Struct, frozen=True):
 
 
 class Tree(msgspec.Struct, frozen=True, kw_only=True):
+    """`places` says where each key path stands, for problems that are found later. `limits` has the front door's
+    limits as written, in seconds, bytes and numbers."""
+
     listen: tuple[str, int] = ("127.0.0.1", 8080)
+    console_listen: tuple[str, int] = ("127.0.0.1", 8081)
     metrics_listen: tuple[str, int] = ("127.0.0.1", 8082)
     workers: int = 1
     store: str = ""
+    counters: str = "memory:"
     state_dir: str = "./.trunkline"
     tls: ListenerTls | None = None
     drain_grace: float = 10.0
@@ -66,13 +78,21 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, ProviderTree] = {}
     deployments: dict[str, DeploymentTree] = {}
     routes: dict[str, RouteTree] = {}
+    places: dict[str, Place] = {}
+
+    def place(self, path: str) -> Place:
+        """Where a key path stands, or the nearest one above it that is written down."""
+        while path and path not in self.places:
+            path = path.rpartition("[" if path.endswith("]") else ".")[0]
+        return self.places.get(path, Place(""))
 
 
-def to_tree(v: dict[str, Any]) -> Tree:
+def to_tree(v: dict[str, Any], places: dict[str, Place]) -> Tree:
     """From validated plain values; anything wrong here is a bug, not the user's mistake."""
     drain = v.get("drain", {})
     tls = v.get("tls")
-    made: dict[str, Any] = {k: v[k] for k in ("listen", "metrics_listen", "workers", "store", "state_dir") if k in v}
+    plain = ("listen", "console_listen", "metrics_listen", "workers", "store", "counters", "state_dir")
+    made: dict[str, Any] = {k: v[k] for k in plain if k in v}
     return Tree(
         **made,
         tls=ListenerTls(tls["cert"], tls["key"]) if tls else None,
@@ -84,6 +104,7 @@ def to_tree(v: dict[str, Any]) -> Tree:
         providers={name: _provider(p) for name, p in v["providers"].items()},
         deployments={name: _deployment(d) for name, d in v["deployments"].items()},
         routes={name: _route(r) for name, r in v["routes"].items()},
+        places=places,
     )
 
 
@@ -100,6 +121,7 @@ def _provider(p: dict[str, Any]) -> ProviderTree:
         tls=Tls(
             ca_file=tls.get("ca"), cert_file=tls.get("cert"), key_file=tls.get("key"), verify=tls.get("verify", True)
         ),
+        options=p.get("options", {}),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from trunkline.dialects.contract import Dialect, Target
@@ -210,15 +211,19 @@ class Exchange:
     def served_headers(self, candidate: Candidate, losses: tuple[Loss, ...]) -> Headers:
         """All `x-trunkline-*` headers of an answer."""
         headers = self.early_headers()
-        headers.append((b"x-trunkline-deployment", _ascii(candidate.deployment.name)))
-        headers.append((b"x-trunkline-model", _ascii(candidate.deployment.model)))
-        headers.append((b"x-trunkline-attempts", b"%d" % len(self.attempts)))
+        tries = len(self.attempts)
+        headers += (
+            (b"x-trunkline-deployment", _ascii(candidate.deployment.name)),
+            (b"x-trunkline-model", _ascii(candidate.deployment.model)),
+            (b"x-trunkline-attempts", b"1" if tries == 1 else b"%d" % tries),
+        )
         if losses:
             text = ", ".join(f"{loss.field};{loss.reason}" for loss in losses)
             headers.append((b"x-trunkline-loss", _ascii(text)[:4096]))
         return headers
 
 
+@lru_cache(4096)
 def _ascii(text: str) -> bytes:
     """Header-safe: printable ASCII, everything else percent-encoded as UTF-8."""
     if text.isascii() and text.isprintable():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from trunkline.types.wire import Headers, Origin
@@ -12,17 +13,40 @@ JSON = (b"content-type", b"application/json")
 SSE = (b"accept", b"text/event-stream")
 ANY = (b"accept", b"application/json")
 
+_WRITTEN = "a base URL is written as https://host[:port][/path]"
+_HOST = re.compile(r"[A-Za-z0-9._-]+\Z|[0-9A-Fa-f:.]+\Z")
+_PATH = re.compile(r"[A-Za-z0-9/._~!$&'()*+,;=:@%-]*\Z")
 
-def origin_of(base_url: str) -> Origin:
-    """Raises ValueError when the URL has no host or another scheme than http and https."""
+
+def origin_of(base_url: str, *added: str) -> Origin:
+    """`added` are ends that the provider's code puts on the path itself: a base URL that has one already would be
+    asked for it twice. Raises ValueError, with words for the user; they never repeat the URL."""
+    if not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        raise ValueError(_WRITTEN)
     parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("a base URL is written as https://host[:port][/path]")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Origin("https" if parts.scheme == "https" else "http", parts.hostname, port)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{_WRITTEN}; a port is a number up to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _HOST.match(parts.hostname) or port == 0:
+        raise ValueError(_WRITTEN)
+    if "@" in parts.netloc:
+        raise ValueError("a base URL holds no credentials: write them as api_key")
+    if parts.query or parts.fragment or "?" in base_url or "#" in base_url:
+        raise ValueError("a base URL has no query and no fragment")
+    path = parts.path.rstrip("/")
+    if not _PATH.match(path):
+        raise ValueError("the path of a base URL has characters that must be percent-encoded")
+    for end in added:
+        if path.endswith(end):
+            raise ValueError(f"a base URL ends before {end}: that is added")
+    if parts.scheme == "https":
+        return Origin("https", parts.hostname, port or 443)
+    return Origin("http", parts.hostname, port or 80)
 
 
 def path_of(base_url: str) -> str:
+    """Without the last slash."""
     return urlsplit(base_url).path.rstrip("/")
 
 

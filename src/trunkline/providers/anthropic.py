@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from trunkline.dialects.contract import ErrorFacts
 from trunkline.providers.addresses import headers_for, origin_of, path_of
-from trunkline.providers.classify import Codes, classify, context_length, credential_down, stated_delay
-from trunkline.providers.contract import Outgoing, Prepared, Provider
+from trunkline.providers.classify import LACKS, Meaning, Phrase, Reading, classify, credential_down
+from trunkline.providers.contract import Outgoing, Prepared, Provider, ProviderOption
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Deployment
 from trunkline.types.wire import DialectName, Headers, Origin, header
 
-#: For translated requests: the version whose rules the translation follows.
-VERSION = b"2023-06-01"
-FORWARDED = (b"anthropic-beta",)
+PATH = "/v1/messages"
+#: For translated requests, and for callers that send none: the version whose rules the translation follows.
+VERSION = "2023-06-01"
+BETA = b"anthropic-beta"
 
-CODES = Codes(
-    credential=frozenset({"authentication_error", "billing_error", "organization_on_hold"}),
-    quota=frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"}),
-    overloaded=frozenset({"overloaded_error"}),
-    transient=frozenset({"api_error", "timeout_error"}),
+READING = Reading(
+    codes={
+        "authentication_error": Meaning.CREDENTIAL,
+        "billing_error": Meaning.CREDENTIAL,
+        "organization_on_hold": Meaning.CREDENTIAL,
+        "enforced_spend_limit_reached": Meaning.QUOTA,
+        "contract_spend_limit_reached": Meaning.QUOTA,
+        "ramp_limit_exceeded": Meaning.THROTTLED,
+    },
+    # No code is given for these.
+    phrases=(
+        Phrase(400, re.compile(r"prompt is too long|exceed context limit"), Meaning.CONTEXT),
+        Phrase(400, re.compile(r"specified (?:\w+ )?API usage limits|spend limit"), Meaning.QUOTA),
+        Phrase(400, re.compile(r"credit balance is too low"), Meaning.CREDENTIAL),
+        Phrase(400, re.compile(r"content filtering policy"), Meaning.REFUSAL),
+        Phrase(400, LACKS, Meaning.CAPABILITY),
+        Phrase(404, re.compile(r"^model\b|\bmodel: "), Meaning.ENDPOINT),
+    ),
+    statuses={
+        "invalid_request_error": 400,
+        "authentication_error": 401,
+        "billing_error": 402,
+        "permission_error": 403,
+        "not_found_error": 404,
+        "conflict_error": 409,
+        "request_too_large": 413,
+        "rate_limit_error": 429,
+        "api_error": 500,
+        "timeout_error": 504,
+        "overloaded_error": 529,
+    },
 )
 
 
@@ -26,42 +56,38 @@ class Anthropic:
     kind = "anthropic"
     default_base_url = "https://api.anthropic.com"
     dialects: tuple[DialectName, ...] = ("anthropic_messages",)
+    options: Mapping[str, ProviderOption] = {}
+    needs_key = True
 
     def origin(self, deployment: Deployment) -> Origin:
-        return origin_of(deployment.base_url)
+        return origin_of(deployment.base_url, "/v1", "/messages")
 
     def prepare(self, outgoing: Outgoing) -> Prepared:
         headers = headers_for(outgoing.stream)
-        headers.append((b"x-api-key", outgoing.secret.encode()))
-        version = outgoing.api_version.encode() if outgoing.same_dialect and outgoing.api_version else VERSION
-        headers.append((b"anthropic-version", version))
+        version = VERSION
+        if outgoing.secret:
+            headers.append((b"x-api-key", outgoing.secret.encode()))
         if outgoing.same_dialect:
-            for name in FORWARDED:
-                value = header(outgoing.client_headers, name)
-                if value is not None:
-                    headers.append((name, value))
+            version = outgoing.api_version or VERSION
+            headers += [line for line in outgoing.client_headers if line[0] == BETA]
+        headers.append((b"anthropic-version", version.encode("latin-1", "ignore")))
         return Prepared(
             origin=outgoing.candidate.origin,
             method=b"POST",
-            target=(path_of(outgoing.candidate.deployment.base_url) + "/v1/messages").encode(),
+            target=(path_of(outgoing.candidate.deployment.base_url) + PATH).encode(),
             headers=headers,
             body=outgoing.body,
             framing="sse" if outgoing.stream else "plain",
         )
 
     def classify(self, status: int, headers: Headers, facts: ErrorFacts, *, now: float) -> Failure:
-        if status == 400 and "prompt is too long" in facts.message:
-            return context_length(status, facts)  # no code is given for it (B.5)
-        if status == 404 and facts.type == "not_found_error" and "model" in facts.message:
-            return classify(_MODEL_GONE, status, headers, facts, now)
-        if status == 429 and facts.reason != "ramp_limit_exceeded" and stated_delay(headers, facts, now) is None:
-            return credential_down(status, facts, "credential_model")  # the tier's spend cap (F.3)
-        if facts.type == "rate_limit_error" and status < 400:
-            return classify(_THROTTLED, status, headers, facts, now)
-        return classify(CODES, status, headers, facts, now)
+        # Only the tier's spend cap sends a 429 that does not say when to come back (F.3). A ramp limit is a rate.
+        silent = (
+            status == 429 and header(headers, b"retry-after") is None and header(headers, b"retry-after-ms") is None
+        )
+        if silent and facts.reason != "ramp_limit_exceeded":
+            return credential_down(status, facts, "credential_model")
+        return classify(READING, status, headers, facts, now)
 
-
-_MODEL_GONE = Codes(endpoint=frozenset({"not_found_error"}))
-_THROTTLED = Codes(throttled=frozenset({"rate_limit_error"}))
 
 _guard: Provider = Anthropic()

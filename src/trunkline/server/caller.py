@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+
 import msgspec
 
 from trunkline.types.failure import Failure, invalid
@@ -51,7 +54,7 @@ def read_caller(headers: Headers, query: bytes) -> Caller | Failure:
     if presented is None and query:
         for pair in query.split(b"&"):
             if pair.startswith(b"key="):
-                presented = pair[4:].decode("latin-1")
+                presented = presented or unquote(pair[4:].decode("latin-1")) or None
     return Caller(presented, labels)
 
 
@@ -69,7 +72,8 @@ def _control(name: bytes, value: bytes, labels: dict[str, str]) -> Failure | Non
         _trace(text, labels)
         return None
     if name == b"x-trunkline-deadline-ms":
-        if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) <= MAX_DEADLINE_MS):
+        # The length first: int() of thousands of digits raises.
+        if not (text.isascii() and text.isdigit() and len(text) <= 12 and 0 < int(text) <= MAX_DEADLINE_MS):
             return invalid(
                 "x-trunkline-deadline-ms must be a whole number of milliseconds from 1 to 86400000",
                 param="x-trunkline-deadline-ms",
@@ -87,7 +91,8 @@ def _control(name: bytes, value: bytes, labels: dict[str, str]) -> Failure | Non
 
 def _metadata(text: str, labels: dict[str, str]) -> Failure | None:
     pairs = [p for p in (part.strip() for part in text.split(",")) if p]
-    if len(pairs) > METADATA_PAIRS:
+    # Several lines of this header are one list (RFC 9110, 5.3), with one cap.
+    if len(pairs) + sum(1 for name in labels if name.startswith("metadata.")) > METADATA_PAIRS:
         return invalid(f"x-trunkline-metadata takes at most {METADATA_PAIRS} pairs", param="x-trunkline-metadata")
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -99,9 +104,12 @@ def _metadata(text: str, labels: dict[str, str]) -> Failure | None:
 
 def _trace(text: str, labels: dict[str, str]) -> None:
     """W3C trace context; a malformed one is ignored (a new trace starts)."""
-    parts = text.split("-")
-    if len(parts) < 4 or len(parts[0]) != 2 or len(parts[1]) != 32 or len(parts[2]) != 16 or parts[0] == "ff":
+    found = _TRACE.fullmatch(text)
+    if found is None or found["version"] == "ff" or (found["version"] == "00" and found["more"]):
         return
-    digits = set("0123456789abcdef")
-    if set(parts[1]) <= digits and set(parts[2]) <= digits and set(parts[1]) != {"0"} and set(parts[2]) != {"0"}:
-        labels["trace_id"], labels["span_id"] = parts[1], parts[2]
+    if found["trace"].strip("0") and found["span"].strip("0"):
+        labels["trace_id"], labels["span_id"] = found["trace"], found["span"]
+
+
+#: Later versions may add fields after these; version 00 has none.
+_TRACE = re.compile(r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(?P<more>-.*)?")

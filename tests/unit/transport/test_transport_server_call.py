@@ -144,7 +144,7 @@ def test_headers_that_frame_the_answer_are_the_transports_own() -> None:
 def test_a_control_character_in_a_header_is_an_error_before_anything_is_written(bad: bytes) -> None:
     def answer(call: Call) -> None:
         with pytest.raises(ValueError, match="control character"):
-            call.respond(200, [(b"x", bad)], b"")
+            call.respond(200, [(b"date", b"dropped"), (b"x", bad)], b"")
         with pytest.raises(ValueError, match="control character"):
             call.start(200, [(bad, b"x")])
         call.respond(500, [], b"")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from trunkline.dialects.contract import Answer, Dialect, Encoded, ErrorFacts, StreamOptions, Target
 from trunkline.dialects.gemini_generate import encode, errors, request, response
-from trunkline.dialects.gemini_generate.stream import GenerateReader, GenerateTap, GenerateWriter
+from trunkline.dialects.gemini_generate.reader import GenerateReader
+from trunkline.dialects.gemini_generate.stream import GenerateTap, GenerateWriter
 from trunkline.types.canonical import ChatRequest, ChatResponse
 from trunkline.types.envelope import Envelope
 from trunkline.types.failure import Failure
@@ -18,12 +19,14 @@ class GeminiGenerate:
         return request.peek(target, body)
 
     def splice(self, body: bytes, facts: Envelope, model: str) -> bytes | Failure:
+        """The body as it is: the provider puts the model into the URL."""
         return body
 
     def decode_request(self, body: bytes, facts: Envelope) -> ChatRequest | Failure:
         return request.decode_request(body, facts)
 
     def encode_request(self, request_: ChatRequest, model: str, *, max_output_tokens: int) -> Encoded | Failure:
+        """The limit is optional here: one that the caller left open stays open."""
         return encode.encode_request(request_, model)
 
     def check(self, body: bytes) -> Answer | Failure:
@@ -48,16 +51,20 @@ class GeminiGenerate:
         return errors.read_error(status, body)
 
     def error_body(self, failure: Failure, request_id: str) -> bytes:
-        return errors.error_body(failure)
+        return errors.error_body(failure, request_id)
 
-    def error_event(self, failure: Failure, request_id: str, *, sse: bool = True) -> bytes:
-        """In an array the error is the last element; SDKs unwrap it (C.5)."""
-        return errors.error_event(failure) if sse else b",\r\n" + errors.error_body(failure) + b"]"
+    def error_event(self, failure: Failure, request_id: str, *, sse: bool = True, opened: bool = True) -> bytes:
+        """`opened` matters without SSE: whether an element of the answer's array has already been sent."""
+        if sse:
+            return errors.error_event(failure, request_id)
+        return errors.array_end(failure, request_id, opened=opened)
 
     def keepalive(self) -> bytes:
-        return b"\r\n"
+        """A blank line; a comment would make the SDK raise (wire-formats.md 0.8)."""
+        return b"\n"
 
     def answer_headers(self, request_id: str) -> Headers:
+        """A Gemini client reads no id header (E.11); the id stands in the error's details."""
         return []
 
 

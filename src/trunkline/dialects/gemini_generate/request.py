@@ -2,65 +2,77 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import re
 
 import msgspec
 
-from trunkline.dialects.complaints import complain, sized_tokens
+from trunkline.dialects.complaints import complain, given, sized_tokens
 from trunkline.dialects.contract import Target
-from trunkline.dialects.gemini_generate.response import call_id, read_parts
-from trunkline.dialects.gemini_generate.schema import camel, fold, schema_from_proto, standard_base64
-from trunkline.types.canonical import (
-    ChatRequest,
-    Image,
-    Part,
-    Sampling,
-    Text,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    ToolResult,
-    Turn,
+from trunkline.dialects.gemini_generate.config import Settings, read_settings
+from trunkline.dialects.gemini_generate.declarations import read_choice, read_tools
+from trunkline.dialects.gemini_generate.parts import call_id, once, read_blob, read_call, read_file, read_part
+from trunkline.dialects.gemini_generate.schema import (
+    ContentField,
+    PartField,
+    Request,
+    ResultField,
+    fields_of,
+    items_of,
+    read_request,
 )
+from trunkline.types.canonical import ChatRequest, Image, Part, Text, ToolCall, ToolResult, Turn
 from trunkline.types.envelope import Envelope
-from trunkline.types.failure import Failure, invalid
+from trunkline.types.failure import Failure, FaultClass, Kind, invalid
 from trunkline.types.wire import Loss
 
-_split = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_any = msgspec.json.Decoder()
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
 
-_TOP = {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"}
-_CONFIG = {
-    "temperature", "topP", "topK", "candidateCount", "maxOutputTokens", "stopSequences", "seed", "presencePenalty",
-    "frequencyPenalty",
-}  # fmt: skip
-_INTEGERS = ("maxOutputTokens", "candidateCount", "topK", "seed")
-_NUMBERS = ("temperature", "topP", "presencePenalty", "frequencyPenalty")
-_HARMLESS = {"responseMimeType": "text/plain"}
+#: First byte that a known field's value may have, and what to say if it has another.
+_KINDS: dict[str, tuple[bytes, str]] = {
+    "contents": (b"[{", "a list of {role, parts}"),
+    "systemInstruction": (b"{", "an object with parts"),
+    "tools": (b"[{", "a list of tools"),
+    "toolConfig": (b"{", "an object"),
+    "generationConfig": (b"{", "an object"),
+    "safetySettings": (b"[{", "a list of {category, threshold}"),
+    "cachedContent": (b'"', "a string"),
+}
+_EMPTY = re.compile(rb"\[\s*\]")
+_MEDIA = (b'"inlineData"', b'"inline_data"', b'"fileData"', b'"file_data"')
+#: Carried, or said by the URL.
+_CARRIED = frozenset({"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "model"})
+_HARMLESS: dict[str, tuple[bytes, ...]] = {
+    "safetySettings": (b"[]",),
+    "labels": (b"{}",),
+    "store": (b"false",),
+    "serviceTier": (b'"standard"', b'"STANDARD"'),
+}
+#: Names under which a function's response conventionally is text alone (E.3).
+_CONVENTIONAL = ("output", "result", "error")
 
 
+def unable(message: str, param: str = "") -> Failure:
+    """The target's format cannot express this request at all."""
+    return Failure(
+        kind=Kind.CAPABILITY, fault=FaultClass.CAPABILITY, source="gateway", message=message, param=param, status=400
+    )
+
+
+# --- facts -------------------------------------------------------------------------------------------------------
 def peek(target: Target, body: bytes) -> Envelope | Failure:
-    """Contents stay raw; only the generation settings are decoded."""
+    """Contents stay undecoded; only the settings are read, and the kinds of the known fields."""
     try:
-        top = {camel(k): v for k, v in _split.decode(body).items() if bytes(v) != b"null"}
-        contents = bytes(top.get("contents", b""))
-        config = fold(_any.decode(top["generationConfig"])) if "generationConfig" in top else {}
-        tools = fold(_any.decode(top["tools"])) if "tools" in top else []
+        fields = fields_of(body)
+        wrong = _wrong_kind(fields)
+        if wrong is not None:
+            return wrong
+        tools = _count_tools(fields.get("tools"))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         return complain(error)
-    if not contents:
-        return invalid("contents is required: a list of {role, parts}", param="contents", code="missing_field")
-    if contents[:1] not in (b"[", b"{"):
-        return invalid("contents must be a list of {role, parts}", param="contents", code="invalid_type")
-    if contents.replace(b" ", b"") == b"[]":
-        return invalid("contents must have at least one content", param="contents")
-    if not isinstance(config, dict):
-        return invalid("generationConfig must be an object", param="generationConfig", code="invalid_type")
-    wrong = _check_config(config)
-    if wrong is not None:
-        return wrong
-    declared = [t.get("functionDeclarations") for t in tools if isinstance(t, dict)] if isinstance(tools, list) else []
+    settings = read_settings(fields.get("generationConfig"))
+    if isinstance(settings, Failure):
+        return settings
     return Envelope(
         dialect="gemini_generate",
         operation="chat",
@@ -68,185 +80,189 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
         stream=bool(target.stream),
         body_bytes=len(body),
         input_tokens=sized_tokens(len(body)),
-        max_output_tokens=config.get("maxOutputTokens"),
-        tools=sum(len(d) if isinstance(d, list) else 1 for d in declared),
-        images=b"inlineData" in body or b"inline_data" in body or b"fileData" in body or b"file_data" in body,
-        output_schema="responseSchema" in config or "responseJsonSchema" in config,
-        choices=config.get("candidateCount") or 1,
+        max_output_tokens=settings.max_output_tokens,
+        tools=tools,
+        images=any(word in body for word in _MEDIA),
+        output_schema=settings.output_schema,
+        choices=settings.candidates,
         api_version=target.version,
         sse=target.sse,
     )
 
 
-def _check_config(config: dict[str, Any]) -> Failure | None:
-    for name in _INTEGERS:
-        value = config.get(name)
-        if value is None:
-            continue
-        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-            config[name] = value = int(value)
-        low = 0 if name != "seed" else -(2**53)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= 2**53:
-            param = f"generationConfig.{name}"
-            return invalid(f"{param} must be a whole number that is not negative", param=param, code="invalid_value")
-    for name in _NUMBERS:
-        value = config.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            param = f"generationConfig.{name}"
-            return invalid(f"{param} must be a number", param=param, code="invalid_type")
+def _wrong_kind(fields: dict[str, msgspec.Raw]) -> Failure | None:
+    contents = fields.get("contents")
+    if contents is None:
+        return invalid("contents is required: a list of {role, parts}", param="contents", code="missing_field")
+    for name, (first, right) in _KINDS.items():
+        value = fields.get(name)
+        if value is not None and memoryview(value)[0] not in first:
+            return invalid(f"{name} must be {right}", param=name, code="invalid_type")
+    if memoryview(contents)[0] == ord("[") and _EMPTY.fullmatch(contents):
+        return invalid("contents must have at least one content", param="contents", code="invalid_value")
     return None
 
 
+def _count_tools(raw: msgspec.Raw | None) -> int:
+    """Function declarations, and each server tool as one."""
+    count = 0
+    for tool in items_of(raw) if raw is not None else ():
+        for kind, value in fields_of(tool).items():
+            count += len(items_of(value)) if kind == "functionDeclarations" else 1
+    return count
+
+
+# --- to the hub --------------------------------------------------------------------------------------------------
 def decode_request(body: bytes, facts: Envelope) -> ChatRequest | Failure:
     try:
-        r = fold(_any.decode(body))
+        request = read_request(body)
+        fields = fields_of(body)
+        settings = read_settings(fields.get("generationConfig"))
+        if isinstance(settings, Failure):
+            return settings
+        return _to_hub(request, fields, settings, facts)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         return complain(error)
-    losses = [Loss(name, "no equivalent in the target's format") for name in r if name not in _TOP]
-    config = r.get("generationConfig", {})
-    losses += [
-        Loss(f"generationConfig.{name}", "no equivalent in the target's format")
-        for name, value in config.items()
-        if name not in _CONFIG and _HARMLESS.get(name) != value
+
+
+def _to_hub(
+    request: Request, fields: dict[str, msgspec.Raw], settings: Settings, facts: Envelope
+) -> ChatRequest | Failure:
+    if "continuationToken" in fields:
+        return unable("only the provider that gave a continuationToken can continue its answer", "continuationToken")
+    losses = [
+        Loss(name[:64], "lives at its provider" if name == "cachedContent" else "no equivalent")
+        for name, value in fields.items()
+        if name not in _CARRIED and bytes(value) not in _HARMLESS.get(name, ())
     ]
+    losses += settings.losses
     turns: list[Turn] = []
-    system = r.get("systemInstruction")
-    if system is not None:
-        text = (
-            system
-            if isinstance(system, str)
-            else "".join(p["text"] for p in _parts_of(system) if isinstance(p.get("text"), str))
-        )
-        if text:
-            turns.append(Turn("system", (Text(text),)))
-    contents = r["contents"] if isinstance(r["contents"], list) else [r["contents"]]
-    refusal = _turns(contents, turns, losses)
+    _system(request.system_instruction, turns, losses)
+    refusal = _turns(request.contents, turns, losses)
     if refusal is not None:
         return refusal
-    tools = _tools(r.get("tools", []), losses)
-    choice, tools = _choice(r.get("toolConfig", {}), tools, losses)
-    _check_config(config)
+    tools = read_tools(request.tools or [], fields.get("tools"), losses)
+    losses += _beside_calling(fields.get("toolConfig"))
+    choice = read_choice(request.tool_config, tools, losses)
+    if isinstance(choice, Failure):
+        return choice
     return ChatRequest(
         turns=tuple(turns),
-        tools=tools,
-        tool_choice=choice,
-        max_output_tokens=facts.max_output_tokens,
-        stop=tuple(str(s) for s in config.get("stopSequences", ())),
-        sampling=Sampling(
-            temperature=config.get("temperature"),
-            top_p=config.get("topP"),
-            top_k=config.get("topK"),
-            presence_penalty=config.get("presencePenalty"),
-            frequency_penalty=config.get("frequencyPenalty"),
-            seed=config.get("seed"),
-        ),
-        choices=facts.choices,
+        tools=choice[1],
+        tool_choice=choice[0],
+        max_output_tokens=settings.max_output_tokens,
+        stop=settings.stop,
+        sampling=settings.sampling,
+        choices=settings.candidates,
         stream=facts.stream,
         losses=tuple(losses),
     )
 
 
-def _parts_of(content: Any) -> list[dict[str, Any]]:
-    parts = content.get("parts", []) if isinstance(content, dict) else []
-    if isinstance(parts, dict):
-        parts = [parts]
-    return [p for p in parts if isinstance(p, dict)] if isinstance(parts, list) else []
+def _beside_calling(raw: msgspec.Raw | None) -> list[Loss]:
+    found = fields_of(raw) if raw is not None else {}
+    return [Loss(f"toolConfig.{name[:64]}", "no equivalent") for name in found if name != "functionCallingConfig"]
 
 
-def _turns(contents: list[Any], turns: list[Turn], losses: list[Loss]) -> Failure | None:
-    """Function responses are matched to the calls before them by id, else by order and name (E.3)."""
+def _system(content: ContentField | None, turns: list[Turn], losses: list[Loss]) -> None:
+    """Its parts are lines of one text; the role that SDKs write there means nothing."""
+    texts: list[str] = []
+    for at, part in enumerate((content.parts or []) if content is not None else []):
+        if part.text is None:
+            losses.append(Loss(f"systemInstruction.parts[{at}]", "only text is carried"))
+        elif part.text:
+            texts.append(part.text)
+    if texts:
+        turns.append(Turn("system", (Text("\n".join(texts)),)))
+
+
+def _turns(contents: list[ContentField], turns: list[Turn], losses: list[Loss]) -> Failure | None:
     open_calls: list[ToolCall] = []
     for at, content in enumerate(contents):
-        if isinstance(content, str):
-            content = {"parts": [{"text": content}]}
-        if not isinstance(content, dict):
-            return invalid(f"contents[{at}] must be an object with role and parts", param=f"contents[{at}]")
-        role = content.get("role", "user")
-        if role not in ("user", "model", "function"):
-            return invalid(f"contents[{at}].role must be 'user' or 'model'", param=f"contents[{at}].role")
-        raw = _parts_of(content)
-        if role == "model":
-            parts = read_parts(raw, f"history|{at}", losses)
-            open_calls = [p for p in parts if isinstance(p, ToolCall)]
-            turns.append(Turn("assistant", tuple(parts)))
-            continue
-        turns.append(Turn("user", tuple(_user_parts(raw, at, open_calls, losses))))
+        where = f"contents[{at}]"
+        parts = content.parts or []
+        match content.role or "user":
+            case "model":
+                made = _model_parts(parts, where, losses)
+                open_calls = [p for p in made if isinstance(p, ToolCall)]
+                turns.append(Turn("assistant", tuple(made)))
+            case "user" | "function":
+                turns.append(Turn("user", tuple(_user_parts(parts, where, open_calls, losses))))
+            case _:
+                return invalid(f"{where}.role must be 'user' or 'model'", param=f"{where}.role", code="invalid_value")
     return None
 
 
-def _user_parts(raw: list[dict[str, Any]], at: int, calls: list[ToolCall], losses: list[Loss]) -> list[Part]:
+def _model_parts(fields: list[PartField], where: str, losses: list[Loss]) -> list[Part]:
     parts: list[Part] = []
-    for place, p in enumerate(raw):
-        if isinstance(p.get("functionResponse"), dict):
-            parts.append(_result(p["functionResponse"], at, calls))
-        elif isinstance(p.get("fileData"), dict):
-            uri = str(p["fileData"].get("fileUri", ""))
-            if uri.startswith(("http://", "https://")) and "generativelanguage" not in uri:
-                parts.append(Image(url=uri, media_type=p["fileData"].get("mimeType")))
-            else:
-                losses.append(Loss(f"contents[{at}].parts[{place}].fileData", "files belong to their provider"))
-        elif isinstance(p.get("inlineData"), dict):
-            data = p["inlineData"]
-            media = str(data.get("mimeType", ""))
-            if media.startswith("image/"):
-                parts.append(Image(media_type=media, data=standard_base64(str(data.get("data", "")))))
-            else:
-                losses.append(Loss(f"contents[{at}].parts[{place}].inlineData", f"{media[:32]} has no equivalent"))
-        else:
-            parts += read_parts([p], f"history|{at}", losses)
+    calls = 0
+    for at, field in enumerate(fields):
+        if field.function_call is not None:
+            parts.append(read_call(field, field.function_call, call_id(where, calls, field.function_call)))
+            calls += 1
+            continue
+        part = read_part(field, f"{where}.parts[{at}]", losses)
+        if part is not None:
+            parts.append(part)
     return parts
 
 
-def _result(response: dict[str, Any], at: int, calls: list[ToolCall]) -> ToolResult:
-    name, id = str(response.get("name", "")), response.get("id")
-    matched = next((c for c in calls if id and c.id == id), None) or next((c for c in calls if c.name == name), None)
-    if matched is not None:
-        calls.remove(matched)
-    call = matched.id if matched is not None else str(id or call_id(0, name, f"orphan|{at}"))
-    value = response.get("response")
-    is_error = isinstance(value, dict) and set(value) == {"error"}
-    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in ("output", "result", "error"):
-        value = next(iter(value.values()))
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value is not None else ""
-    return ToolResult(call_id=call, name=name, parts=(Text(text),) if text else (), is_error=is_error)
+def _user_parts(fields: list[PartField], where: str, calls: list[ToolCall], losses: list[Loss]) -> list[Part]:
+    """`calls` are those of the model turn before that nothing has answered yet; answered ones are taken out."""
+    parts: list[Part] = []
+    for at, field in enumerate(fields):
+        place = f"{where}.parts[{at}]"
+        part = (
+            _result(field.function_response, f"{place}.functionResponse", calls, losses)
+            if field.function_response is not None
+            else read_part(field, place, losses)
+        )
+        if part is not None:
+            parts.append(part)
+    return parts
 
 
-def _tools(fields: Any, losses: list[Loss]) -> tuple[Tool, ...]:
-    tools: list[Tool] = []
-    for at, field in enumerate(fields if isinstance(fields, list) else [fields]):
-        if not isinstance(field, dict):
-            continue
-        for kind, value in field.items():
-            if kind != "functionDeclarations":
-                losses.append(Loss(f"tools[{at}].{kind}", "no equivalent in the target's format"))
-                continue
-            for f in value if isinstance(value, list) else ():
-                tools.append(_tool(f, losses))
-    return tuple(tools)
+def _result(field: ResultField, where: str, calls: list[ToolCall], losses: list[Loss]) -> ToolResult | None:
+    call = _answered(field, calls)
+    if call is None:
+        losses.append(Loss(where, "answers no call of the turn before; dropped"))
+        return None
+    calls.remove(call)
+    text, is_error = _response(field.response)
+    parts: list[Text | Image] = [Text(text)] if text else []
+    for at, part in enumerate(field.parts or ()):
+        place = f"{where}.parts[{at}]"
+        image: Image | None = None
+        if part.inline_data is not None:
+            image = read_blob(part.inline_data, place, losses)
+        elif part.file_data is not None:
+            image = read_file(part.file_data, place, losses)
+        else:
+            once(losses, Loss(place, "no equivalent"))
+        if image is not None:
+            parts.append(image)
+    return ToolResult(call_id=call.id, name=call.name, parts=tuple(parts), is_error=is_error)
 
 
-def _tool(f: dict[str, Any], losses: list[Loss]) -> Tool:
-    schema = f.get("parametersJsonSchema")
-    if schema is None and f.get("parameters") is not None:
-        schema = schema_from_proto(f["parameters"])
-    for name in ("response", "responseJsonSchema", "behavior"):
-        if f.get(name) is not None:
-            losses.append(Loss(f"tools.{f.get('name', '')}.{name}"[:96], "no equivalent"))
-    raw = msgspec.Raw(msgspec.json.encode(schema)) if schema is not None else None
-    return Tool(name=str(f.get("name", "")), description=f.get("description"), schema=raw)
+def _answered(field: ResultField, calls: list[ToolCall]) -> ToolCall | None:
+    """By id, else the first open call of that name, else (no name given) the first open call (E.3)."""
+    by_id = [c for c in calls if field.id and c.id == field.id]
+    by_name = [c for c in calls if c.name == field.name or not field.name]
+    return next(iter(by_id or by_name), None)
 
 
-def _choice(field: Any, tools: tuple[Tool, ...], losses: list[Loss]) -> tuple[ToolChoice | None, tuple[Tool, ...]]:
-    config = field.get("functionCallingConfig") if isinstance(field, dict) else None
-    if not isinstance(config, dict):
-        return None, tools
-    mode = str(config.get("mode", "AUTO")).upper()
-    names = config.get("allowedFunctionNames") or []
-    if mode == "NONE":
-        return ToolChoice(mode="none"), tools
-    if len(names) == 1 and mode == "ANY":
-        return ToolChoice(mode="tool", name=str(names[0])), tools
-    if names:
-        tools = tuple(t for t in tools if t.name in names)
-        losses.append(Loss("toolConfig.allowedFunctionNames", "the list of tools was narrowed instead"))
-    return ToolChoice(mode="required" if mode == "ANY" else "auto"), tools
+def _response(raw: msgspec.Raw) -> tuple[str, bool]:
+    """Text of a function's response, and whether it is an error. An object under no conventional name stays JSON."""
+    if not given(raw):
+        return "", False
+    if memoryview(raw)[0] != ord("{"):
+        return bytes(raw).decode(), False
+    fields = _object.decode(raw)
+    name = next(iter(fields)) if len(fields) == 1 else ""
+    if name not in _CONVENTIONAL:
+        return bytes(raw).decode(), False
+    value = fields[name]
+    if not given(value):
+        return "", name == "error"
+    text = _text.decode(value) if memoryview(value)[0] == ord('"') else bytes(value).decode()
+    return text, name == "error"

@@ -1,6 +1,7 @@
-"""Streams of generateContent: tap, reader, writer. Source: wire-formats.md C.4, 0.8, E.10; reliability.md section 2.
+"""Streams of generateContent: what tap and reader share, the tap, and the writer. The reader stands in `reader.py`.
 
-Never a comment, an `event:` line or `[DONE]`: the Python SDK raises on them.
+Source: wire-formats.md C.4, 0.8, E.10; reliability.md section 2. Never a comment, an `event:` line or `[DONE]`: the
+Python SDK raises on them.
 """
 
 from __future__ import annotations
@@ -11,227 +12,196 @@ import msgspec
 
 from trunkline.dialects.contract import Answer, ErrorFacts, StreamOptions
 from trunkline.dialects.gemini_generate.errors import read_error
+from trunkline.dialects.gemini_generate.parts import SIGNATURE_LOSS, carries, once
 from trunkline.dialects.gemini_generate.response import (
-    FINISH,
-    MALFORMED,
-    Generated,
-    arguments,
-    call_id,
-    carries,
+    FILTERED,
+    block_reason,
+    disowned,
+    ended,
     finish_word,
-    generated,
     parts_of,
     read_usage,
+    signed_call,
     usage_object,
 )
-from trunkline.dialects.gemini_generate.schema import fold
-from trunkline.dialects.reading import SseReader
+from trunkline.dialects.gemini_generate.schema import Generated, generated
+from trunkline.dialects.sse import EventSplitter, is_json
 from trunkline.dialects.tap import CONTENT, PASS, STOP, SseTap
 from trunkline.types.canonical import BlockStart, BlockStop, Delta, End, Event, Finish, Start, ToolCall, Used
 from trunkline.types.usage import Usage
 from trunkline.types.wire import Loss
 
-LINE = b"\r\n\r\n"
-_MARKS = (b"finishReason", b"finish_reason", b'"error"', b"promptFeedback", b"prompt_feedback")
+#: The real API ends lines with CR LF; the SDKs take either.
+EVENT_END = b"\r\n\r\n"
+BETWEEN = b",\r\n"
 
 
-def declared_malformed(answer: Generated) -> str:
-    for candidate in answer.candidates or ():
-        if candidate.finish_reason in MALFORMED:
-            return candidate.finish_reason or ""
-    return ""
+def malformed_generation(reason: str) -> ErrorFacts:
+    """The provider disowns its own generation: F1 before commitment."""
+    return ErrorFacts(message=f"the provider calls its answer {reason}", code=reason, status=502)
+
+
+def bare_error(tail: bytes) -> ErrorFacts | None:
+    """An error that came as plain JSON lines instead of an event, as the SDKs know it too (C.4)."""
+    if tail[:1] not in (b"{", b"[") or b'"error"' not in tail or not is_json(tail):
+        return None
+    return read_error(200, tail)
+
+
+class LoneLines(EventSplitter):
+    """Blank lines between events, this dialect's keep-alive, are never a part of the event behind them: whether that
+    one passes or not, they do, however the bytes were split."""
+
+    __slots__ = ()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        events = super().feed(data)
+        for event in events:
+            if event.startswith(b"\n"):
+                return _apart(events)
+        return events
+
+
+def _apart(events: list[bytes]) -> list[bytes]:
+    apart: list[bytes] = []
+    for event in events:
+        rest = event.lstrip(b"\n")
+        blank = len(event) - len(rest)
+        apart += [piece for piece in (event[:blank], rest) if piece]
+    return apart
 
 
 class GenerateTap(SseTap):
-    """Reframes into one JSON array for a client without `alt=sse`; the data of each event stays as it is."""
+    """After the commit only marked events are decoded: those with a finish reason, an error, a block reason, or of a
+    second candidate. `answer` decodes the latest usage when it is asked for: usage is cumulative and repeated (C.4).
+
+    Without `alt=sse` the client gets one JSON array; the data of each event stays as it is.
+    """
 
     def __init__(self, options: StreamOptions) -> None:
-        super().__init__(options)
-        self.open_candidates: set[int] = set()
+        self._answer = Answer()
+        self._latest = b""  # the last event that was passed undecoded: it carries the usage so far
+        self.seen: set[int] = set()
+        self.ended: set[int] = set()
+        self.several = False
         self.shown = False
-        self.last = b""  # the latest event that carried usage; decoded when the stream finishes
+        super().__init__(options)
+        self.splitter = LoneLines(options.max_event)
+
+    @property
+    def answer(self) -> Answer:
+        if self._latest:
+            data, self._latest = self._latest, b""
+            latest = _decoded(data)
+            usage = read_usage(latest.usage_metadata) if latest is not None else None
+            if usage is not None:
+                self._answer = msgspec.structs.replace(self._answer, usage=usage)
+        return self._answer
+
+    @answer.setter
+    def answer(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def feed(self, data: bytes) -> bytes:
+        # There is no terminator: what follows the finish (usage, blank lines) still passes.
+        self.terminated = False
+        out = super().feed(data)
+        if self.error is None and not self.broken:
+            self.terminated = self.finished
+            self.error = bare_error(self.splitter.tail)
+        return out
 
     def emit(self, event: bytes, data: bytes) -> bytes:
+        if not data:
+            # Blank lines keep alive; a comment would make the SDK raise.
+            return event if self.options.sse and event.isspace() else b""
         if self.options.sse:
             return event
-        if not data:
-            return b""
-        head = b",\r\n" if self.shown else b"["
+        head = BETWEEN if self.shown else b"["
         self.shown = True
         return head + data
 
     def look(self, name: bytes, data: bytes) -> int:
-        if b"sageMetadata" in data or b"usage_metadata" in data:
-            self.last = data
-        if self.content and not any(mark in data for mark in _MARKS):
+        if self.content and not self.several and not self.open_structured and _plain(data):
+            self._latest = data
             return CONTENT
-        answer = generated.decode(data)
+        answer = _decoded(data)
+        if answer is None:
+            return PASS
         if answer.error is not None:
             self.error = read_error(200, data)
             return STOP
-        reason = declared_malformed(answer)
+        self.several = self.several or any(candidate.index for candidate in answer.candidates or ())
+        reason = "" if self.several else disowned(answer)
         if reason:
-            # The provider disowns its own generation: F1 before commitment, broken after it.
-            self.error = ErrorFacts(message=f"the provider calls its answer {reason}", type="INTERNAL", code=reason)
+            if self.content:
+                self.broken = "malformed_generation"
+            else:
+                self.error = malformed_generation(reason)
             return STOP
+        self._answer = msgspec.structs.replace(
+            self.answer if answer.usage_metadata is None else self._answer,
+            id=self._answer.id or answer.response_id or "",
+            model=self._answer.model or answer.model_version or "",
+            usage=read_usage(answer.usage_metadata) or self._answer.usage,
+        )
+        self._latest = b""
+        return self._candidates(answer)
+
+    def _candidates(self, answer: Generated) -> int:
         flags = PASS
-        for candidate in answer.candidates or ():
-            self.open_candidates.add(candidate.index)
-            if any(carries(part) for part in parts_of(candidate)):
-                flags = CONTENT
-            if candidate.finish_reason is not None:
-                self.open_candidates.discard(candidate.index)
-                self.finished = self.finished or not self.open_candidates
-        blocked = answer.prompt_feedback is not None and answer.prompt_feedback.block_reason is not None
-        self.finished = self.finished or blocked
-        if self.finished:
-            self._answer(answer, flags)
+        finish = ""
+        candidates = answer.candidates or []
+        for candidate in candidates:
+            index = candidate.index or 0
+            for part in parts_of(candidate):
+                if carries(part):
+                    flags = CONTENT
+                if part.function_call is not None:
+                    self.open_structured = part.function_call.will_continue is True
+            self.seen.add(index)
+            if ended(candidate):
+                self.ended.add(index)
+                finish = finish or ended(candidate)
+        block = block_reason(answer)
+        if finish or block:
+            self.open_structured = False
+            self._answer = msgspec.structs.replace(
+                self._answer,
+                finish=self._answer.finish or finish or block,
+                blocked=self._answer.blocked or bool(block) or finish in FILTERED,
+                empty=not self.content and flags == PASS,
+            )
+        if block:
+            self.finished = True
+        elif candidates:
+            self.finished = bool(self.ended) and self.seen == self.ended
         return flags
 
-    def _answer(self, answer: Generated, flags: int) -> None:
-        finish, blocked = _finish(answer)
-        self.answer = Answer(
-            id=answer.response_id or "",
-            model=answer.model_version or "",
-            finish=finish or self.answer.finish,
-            usage=_usage(self.last) or self.answer.usage,
-            empty=not self.content and flags == PASS,
-            blocked=blocked or FINISH.get(finish) == "content_filter",
-        )
-
     def finalise(self) -> bytes:
-        usage = _usage(self.last)
-        if usage is not None:
-            self.answer = msgspec.structs.replace(self.answer, usage=usage)
-        self.terminated = True
         if self.options.sse:
             return b""
         return b"]" if self.shown else b"[]"
 
 
-def _finish(answer: Generated) -> tuple[str, bool]:
-    for candidate in answer.candidates or ():
-        if candidate.finish_reason is not None:
-            return candidate.finish_reason, False
-    feedback = answer.prompt_feedback
-    return (feedback.block_reason or "", True) if feedback is not None else ("", False)
-
-
-def _usage(data: bytes) -> Usage | None:
-    if not data:
-        return None
+def _decoded(data: bytes) -> Generated | None:
+    """None for JSON of another shape: it passes without being understood."""
     try:
-        return read_usage(generated.decode(data).usage_metadata)
-    except msgspec.MsgspecError:
+        return generated.decode(data)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
 
 
-class GenerateReader(SseReader):
-    """Chunks to canonical events. A function call arrives whole; tool calls finish with STOP (E.4)."""
-
-    def __init__(self, options: StreamOptions) -> None:
-        super().__init__(options)
-        self.started = False
-        self.next_index = 0
-        self.open_kind = ""
-        self.called = False
-        self.usage: Usage | None = None
-
-    def read(self, name: bytes, data: bytes, out: list[Event]) -> int:
-        try:
-            answer = generated.decode(data)
-        except msgspec.ValidationError:
-            return PASS
-        if answer.error is not None:
-            self.error = read_error(200, data)
-            return STOP
-        reason = declared_malformed(answer)
-        if reason:
-            self.error = ErrorFacts(message=f"the provider calls its answer {reason}", type="INTERNAL", code=reason)
-            return STOP
-        if not self.started:
-            self.started = True
-            self.answer = Answer(id=answer.response_id or "", model=answer.model_version or "")
-            out.append(Start(answer.response_id or self.options.id, answer.model_version or self.options.model))
-        flags = PASS
-        finish = ""
-        for candidate in answer.candidates or ():
-            if candidate.index != 0:
-                if not self.lost:
-                    self.lost.append(Loss("candidates", "only the first is carried"))
-                continue
-            for part in fold(parts_of(candidate)):
-                flags |= self._part(part, out)
-            finish = finish or candidate.finish_reason or ""
-        usage = read_usage(answer.usage_metadata)
-        if usage is not None:
-            self.usage = usage
-            self.answer = msgspec.structs.replace(self.answer, usage=usage)
-            if self.finished or finish:
-                out.append(Used(usage))
-        blocked = answer.prompt_feedback is not None and answer.prompt_feedback.block_reason is not None
-        if (finish or blocked) and not self.finished:
-            self._finished(finish or "SAFETY", out)
-        return flags
-
-    def _finished(self, finish: str, out: list[Event]) -> None:
-        self._close(out)
-        self.finished = True
-        reason = FINISH.get(finish, "stop")
-        if reason == "stop" and self.called:
-            reason = "tool_calls"
-        self.answer = msgspec.structs.replace(
-            self.answer, finish=finish, blocked=reason == "content_filter", empty=not self.content
-        )
-        out.append(Finish(reason=reason))
-
-    def _part(self, part: dict[str, Any], out: list[Event]) -> int:
-        call = part.get("functionCall")
-        signature = part.get("thoughtSignature")
-        if isinstance(call, dict):
-            self._close(out)
-            self.called = True
-            name = str(call.get("name", ""))
-            index = self.next_index
-            id = str(call.get("id") or call_id(index, name, self.answer.id))
-            out.append(BlockStart(index=index, kind="tool", id=id, name=name))
-            if call.get("args"):
-                out.append(Delta(index=index, kind="json", text=msgspec.json.encode(call["args"]).decode()))
-            out.append(BlockStop(index))
-            self.next_index += 1
-            return CONTENT
-        text = part.get("text")
-        if isinstance(text, str):
-            kind = "thinking" if part.get("thought") else "text"
-            if text:
-                self._text(kind, text, out)
-            if isinstance(signature, str) and self.open_kind == "thinking":
-                out.append(Delta(index=self.next_index - 1, kind="signature", text=signature))
-            return CONTENT if text else PASS
-        if set(part) - {"thoughtSignature", "thought"}:
-            self.lost.append(Loss(f"parts.{sorted(part)[0]}"[:64], "no equivalent"))
-        return PASS
-
-    def _text(self, kind: str, text: str, out: list[Event]) -> None:
-        if self.open_kind != kind:
-            self._close(out)
-            self.open_kind = kind
-            out.append(BlockStart(index=self.next_index, kind="thinking" if kind == "thinking" else "text"))
-            self.next_index += 1
-        out.append(Delta(index=self.next_index - 1, kind="text", text=text))
-
-    def _close(self, out: list[Event]) -> None:
-        if self.open_kind:
-            out.append(BlockStop(self.next_index - 1))
-            self.open_kind = ""
-
-    def eof(self) -> list[Event]:
-        self.terminated = True
-        return [*([Used(self.usage)] if self.usage is not None else []), End()]
+def _plain(data: bytes) -> bool:
+    """Nothing but another piece of the first candidate. Errors and blocked prompts have no candidates."""
+    if not data.startswith(b'{"candidates"') or b'"finishReason"' in data or b'"willContinue"' in data:
+        return False
+    at = data.find(b'"index"')
+    return at < 0 or data.startswith((b": 0", b":0"), at + 7)
 
 
 class GenerateWriter:
-    """Canonical events to chunks. Tool calls are buffered and leave whole; the finish waits for usage."""
+    """Canonical events to chunks. Tool calls are held until they are whole; the finish waits for usage."""
 
     def __init__(self, options: StreamOptions) -> None:
         self.options = options
@@ -239,10 +209,12 @@ class GenerateWriter:
         self.model = options.model
         self.kinds: dict[int, str] = {}
         self.calls: dict[int, tuple[BlockStart, list[str]]] = {}
-        self.finish: Finish | None = None
+        self.finish = Finish(reason="stop")
         self.usage: Usage | None = None
         self.lost: list[Loss] = []
+        self.called = False
         self.shown = False
+        self.done = False
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -251,7 +223,7 @@ class GenerateWriter:
     def send(self, event: Event) -> bytes:
         match event:
             case Start(id=id, model=model, usage=usage):
-                self.id, self.model, self.usage = id or self.id, model or self.model, usage
+                self.id, self.model, self.usage = id or self.id, model or self.model, usage or self.usage
                 return b""
             case BlockStart():
                 self.kinds[event.index] = event.kind
@@ -275,45 +247,52 @@ class GenerateWriter:
 
     def _delta(self, event: Delta) -> bytes:
         if event.kind == "signature":
-            if not self.lost:
-                self.lost.append(Loss("thinking.signature", "belongs to another provider"))
+            once(self.lost, SIGNATURE_LOSS)
             return b""
         if event.kind == "json":
-            self.calls[event.index][1].append(event.text)
+            held = self.calls.get(event.index)
+            if held is not None:
+                held[1].append(event.text)
+            return b""
+        if not event.text:
             return b""
         part: dict[str, Any] = {"text": event.text}
         if self.kinds.get(event.index) == "thinking":
             part["thought"] = True
-        return self._chunk([part])
+        return self._chunk(part)
 
     def _call(self, index: int) -> bytes:
         held = self.calls.pop(index, None)
         if held is None:
             return b""
         start, pieces = held
-        call = ToolCall(start.id, start.name, "".join(pieces))
-        return self._chunk([{"functionCall": {"id": start.id, "name": start.name, "args": arguments(call, self.lost)}}])
+        part = signed_call(ToolCall(start.id, start.name, "".join(pieces)), self.called, self.lost)
+        self.called = True
+        return self._chunk(part)
 
-    def _chunk(self, parts: list[dict[str, Any]], finish: str | None = None) -> bytes:
-        candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
-        if finish is not None:
+    def _chunk(self, part: dict[str, Any], finish: str = "") -> bytes:
+        candidate: dict[str, Any] = {"content": {"parts": [part], "role": "model"}}
+        if finish:
             candidate["finishReason"] = finish
+        candidate["index"] = 0
         made: dict[str, Any] = {"candidates": [candidate]}
-        if finish is not None and self.usage is not None:
+        if finish and self.usage is not None:
             made["usageMetadata"] = usage_object(self.usage)
         made["modelVersion"] = self.model
         made["responseId"] = self.id
         data = msgspec.json.encode(made)
         if self.options.sse:
-            return b"data: " + data + LINE
-        head = b",\r\n" if self.shown else b"["
+            return b"data: " + data + EVENT_END
+        head = BETWEEN if self.shown else b"["
         self.shown = True
         return head + data
 
     def end(self) -> bytes:
+        if self.done:
+            return b""
+        self.done = True
         out = [self._call(index) for index in sorted(self.calls)]
-        finish = self.finish or Finish(reason="stop")
-        out.append(self._chunk([{"text": ""}], finish_word(finish.reason)))
+        out.append(self._chunk({"text": ""}, finish_word(self.finish.reason)))
         if not self.options.sse:
             out.append(b"]")
         return b"".join(out)

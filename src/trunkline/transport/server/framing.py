@@ -50,9 +50,7 @@ BAD_VERSION = Refusal(505, "unsupported_version", "This server speaks HTTP/1.1."
 
 #: Headers that decide framing and connection; the parser's callback collects them apart, duplicates joined by ", "
 #: (which none of the values that must be single can contain, so a duplicate is malformed by itself).
-WATCHED = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"content-encoding", b"keep-alive")
-)
+WATCHED = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"content-encoding"))
 
 #: What `bytes.translate` deletes so that only line ends and control characters remain: TAB, 0x20–0x7E, obs-text.
 PLAIN = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
@@ -85,15 +83,13 @@ def read_head(head: bytes, known: dict[bytes, bytes], good_host: bytes | None) -
         refusal = bad_host(host, http11)
         if refusal is not None:
             return refusal
-    if not target.startswith(b"/") or not target.isascii() or b"#" in target:
+    if target[:1] != b"/" or not target.isascii() or b"#" in target:
         reduced = origin_form(method, target, host)
         if isinstance(reduced, Refusal):
             return reduced
         target = reduced
-    if length:
-        encoding = known.get(b"content-encoding")
-        if encoding is not None and encoding.lower() not in (b"", b"identity"):
-            return COMPRESSED
+    if length and b"content-encoding" in known and known[b"content-encoding"].lower() not in (b"", b"identity"):
+        return COMPRESSED
     if http11 and b"expect" in known and known[b"expect"].lower() != b"100-continue":
         return EXPECTATION
     return method, target, http11, length
@@ -153,6 +149,8 @@ def keeps_alive(connection: bytes | None, http11: bool) -> bool:
     """RFC 9112 9.3: HTTP/1.1 stays unless told otherwise, HTTP/1.0 closes unless told otherwise."""
     if connection is None:
         return http11
+    if connection == b"keep-alive":  # what most libraries say
+        return True
     tokens = [token.strip() for token in connection.lower().split(b",")]
     if b"close" in tokens:
         return False

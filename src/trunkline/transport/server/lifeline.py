@@ -141,7 +141,7 @@ class Lifeline(asyncio.Protocol):
 
     # --- reading, as far as it is flow control -------------------------------------------------------------------
     def pause(self) -> None:
-        if not self.paused:
+        if not self.paused and not self.transport.is_closing():
             self.paused = True
             self.transport.pause_reading()
 
@@ -220,7 +220,7 @@ class Lifeline(asyncio.Protocol):
             started = call.started
             self.forget(gone=True)
             if started:
-                self.drop(reset=False)
+                self.drop(reset=True)
                 return
         headers, body = self.server.words(refusal, target)
         if refusal.status == 503 and header(headers, b"retry-after") is None:

@@ -21,7 +21,7 @@ from trunkline.types.wire import Headers
 #: `target` is the raw request target, or empty when there is none yet.
 ErrorBody = Callable[[int, str, str, bytes], tuple[Headers, bytes]]
 
-VISIT = 5.0  # seconds between two looks at a connection; no timeout is noticed later than it is due by less than that
+VISIT = 5.0  # seconds between two looks at a connection, at most
 
 
 class Server:
