@@ -19,7 +19,7 @@ import traceback
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 #: A transparent pixel.
@@ -46,6 +46,7 @@ class Target:
     fault_urls: list[str] = field(default_factory=list)
     translated: bool = False
     gateway: bool = False
+    own_models: bool = False
     timeout: float = 20.0
 
 
@@ -617,8 +618,16 @@ def run(surface_name: str, target: Target) -> Iterator[Verdict]:
         if not target.fault_urls:
             continue
         for name, (fault, direct, through) in FAULTS.items():
+            # A gateway remembers what a provider said: each fault strikes a deployment of its own.
+            own = replace(target, model=fault_model(target.model, name, way)) if target.own_models else target
+            asked = ways(SURFACES[surface_name](own))[way]
             with fault_on(target, fault):
-                yield judge(f"{name} {way}", _expecting(through if target.gateway else direct), surface, target, ask)
+                yield judge(f"{name} {way}", _expecting(through if target.gateway else direct), surface, own, asked)
+
+
+def fault_model(model: str, name: str, way: str) -> str:
+    """The alias that a fault scenario asks for behind a gateway."""
+    return f"{model}-{name}-{way}".replace(" ", "-")
 
 
 def _expecting(statuses: set[int]) -> Callable[[Any, Target, Ask], None]:
@@ -646,6 +655,7 @@ def main() -> int:
     parser.add_argument("--fault-url", action="append", default=[], help="control endpoint of an upstream twin")
     parser.add_argument("--gateway", action="store_true", help="a gateway stands between client and twin")
     parser.add_argument("--translated", action="store_true", help="the upstream speaks another dialect")
+    parser.add_argument("--own-models", action="store_true", help="ask for <model>-<fault>-<way> in fault scenarios")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     target = Target(
@@ -655,6 +665,7 @@ def main() -> int:
         options.fault_url,
         translated=options.translated,
         gateway=options.gateway or options.translated,
+        own_models=options.own_models,
     )
     failed = 0
     for verdict in run(options.surface, target):

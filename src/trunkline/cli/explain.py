@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
 from trunkline.app.boot import Boot
 from trunkline.app.explaining import Explanation, explain_request, prompt_request
 from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, print_json, problems
+
+
+class Asked(TypedDict):
+    """What the command line says; `model` and `prompt` stand in for a request file."""
+
+    config: str
+    request_file: str | None
+    model: str | None
+    prompt: str
+    stream: bool
+    dialect: str
+    twins: bool
+    as_json: bool
 
 
 @click.command()
@@ -27,33 +41,32 @@ from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, 
 )
 @click.option("--twins", is_flag=True, help="Read the configuration as `serve --twins` would.")
 @json_option
-def explain(
-    config: str,
-    request_file: str | None,
-    model: str | None,
-    prompt: str,
-    stream: bool,
-    dialect: str,
-    twins: bool,
-    as_json: bool,
-) -> None:
+def explain(**asked: Unpack[Asked]) -> None:
     """Print what would happen to a request: facts, route, candidates in order, upstream request, losses."""
-    if request_file is None and model is None:
+    file, model = asked["request_file"], asked["model"] or ""
+    if file is None and not model:
         click.echo("give a request file, or --model NAME [--prompt TEXT]", err=True)
         sys.exit(USAGE)
-    boot = Boot.load(config, twins=twins)
+    boot = Boot.load(asked["config"], twins=asked["twins"])
     if isinstance(boot, list):
         problems(boot)
-    if request_file is not None:
-        body = Path(request_file).read_bytes()
-    else:
-        body = prompt_request(dialect, model or "", prompt, stream)
-    explanation = explain_request(boot, dialect, body, model=model or "", stream=stream)
-    if as_json:
+    body = (
+        _body(file) if file is not None else prompt_request(asked["dialect"], model, asked["prompt"], asked["stream"])
+    )
+    explanation = explain_request(boot, asked["dialect"], body, model=model, stream=asked["stream"])
+    if asked["as_json"]:
         print_json(explanation)
     else:
         show(explanation)
     sys.exit(NEGATIVE if explanation.refusal else 0)
+
+
+def _body(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        click.echo(f"{file} cannot be read: {error.strerror}", err=True)
+        sys.exit(USAGE)
 
 
 def show(e: Explanation) -> None:

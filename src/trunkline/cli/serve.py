@@ -12,7 +12,6 @@ from trunkline.app.log import install
 from trunkline.app.serving import serve_forever
 from trunkline.cli.printing import USAGE, config_option, problems
 
-
 DEFAULT_STATE = "./.trunkline"  # an invalid file cannot say where its state is
 
 
