@@ -134,10 +134,13 @@ class Course:
             self._stop = self._verdict(now)
 
     def skipped(self, candidate: Candidate, failure: Failure) -> None:
-        """The candidate cannot serve this request at all; nothing was sent."""
+        """The candidate cannot serve this request at all; nothing was sent. What the caller wrote wrong is wrong for
+        every candidate."""
         self._tried.add(id(candidate))
         self.attempts -= 1
         self.failures.append((candidate, failure))
+        if failure.fault is FaultClass.CLIENT:
+            self._stop = failure
 
     def _retry_same(self, candidate: Candidate, failure: Failure, now: float) -> bool:
         rule = self._route.retry

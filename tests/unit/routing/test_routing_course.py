@@ -209,3 +209,27 @@ def test_the_failure_that_says_most_is_given_when_candidates_fail_differently() 
     walk = Walk(route(candidate("a"), candidate("b"), retry=retry(times=0)))
     assert walk.play(fails(a=STATUS_500, b=BAD_KEY)).endswith("give up upstream_error")
     assert walk.last.kind is Kind.UPSTREAM_ERROR
+
+
+def test_a_candidate_whose_format_cannot_express_the_request_is_skipped_without_an_attempt() -> None:
+    cannot = Failure(
+        kind=Kind.CAPABILITY, fault=FaultClass.CAPABILITY, source="gateway", message="no prefill", status=400
+    )
+    walk = Walk(route(candidate("a"), candidate("b")))
+    step = walk.course.next(100.0)
+    assert isinstance(step, Try)
+    walk.course.skipped(step.candidate, cannot)
+    assert walk.play(fails()) == "first b | served"
+    walk = Walk(route(candidate("a")))
+    step = walk.course.next(100.0)
+    assert isinstance(step, Try)
+    walk.course.skipped(step.candidate, cannot)
+    assert walk.play(fails()) == "give up capability"
+
+
+def test_what_the_caller_wrote_wrong_is_wrong_for_every_candidate() -> None:
+    walk = Walk(route(candidate("a"), candidate("b")))
+    step = walk.course.next(100.0)
+    assert isinstance(step, Try)
+    walk.course.skipped(step.candidate, CLIENT_400)
+    assert walk.play(fails()) == "give up invalid_request"
