@@ -155,7 +155,7 @@ class Boot:
         files = sorted(source.iterdir()) if source.is_dir() else [source]
         for file in files:
             if file.suffix in (".yaml", ".yml") or file == source:
-                target = fresh / (file.stem + ".yaml")
+                target = fresh / (file.name if source.is_dir() else file.stem + ".yaml")
                 target.touch(mode=0o600)
                 target.write_bytes(file.read_bytes())
         shutil.rmtree(copy, ignore_errors=True)

@@ -11,6 +11,7 @@ import time
 from trunkline import __version__
 from trunkline.app.boot import Boot
 from trunkline.app.log import write
+from trunkline.credentials.vault import Vault
 from trunkline.dialects.registry import DIALECTS
 from trunkline.engine.house import House
 from trunkline.engine.prober import Prober
@@ -86,7 +87,10 @@ class Plane:
 
     def swap(self) -> None:
         """Put the snapshot that `boot` has compiled in force; what is under way ends on the one it began with."""
-        self.house.snapshot = self.boot.snapshot
+        previous = self.house.secrets
+        self.house.snapshot, self.house.secrets = self.boot.snapshot, self.boot.vault
+        if isinstance(previous, Vault):
+            self._renewed(self.boot.vault.follow(previous))
         self._know()
 
     async def close(self) -> None:
@@ -107,10 +111,14 @@ class Plane:
         """Re-read `file:` secrets that changed; a new secret clears what was held against the old one."""
         if self.closed:
             return
-        for provider, credential, generation in self.boot.vault.refresh(self.loop.time()):
+        self._renewed(self.boot.vault.refresh(self.loop.time()))
+        self.loop.call_later(REFRESH_SECRETS, self._refresh)
+
+    def _renewed(self, changed: list[tuple[str, str, int]]) -> None:
+        """A new secret voids what was held against the old one."""
+        for provider, credential, generation in changed:
             self.house.fleet.renew(f"{provider}/{credential}", generation)
             self._log("secret_changed", {"provider": provider, "credential": credential})
-        self.loop.call_later(REFRESH_SECRETS, self._refresh)
 
     def _log(self, event: str, fields: dict[str, object]) -> None:
         write(self.name, "warning" if event == "fleet" else "info", event, fields)

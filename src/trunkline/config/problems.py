@@ -39,9 +39,21 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def problem_at(place: Place, path: str, message: str, suggestion: str = "") -> Problem:
+    """Names from the file are shown as they are, but for characters that would disturb a terminal or a log."""
     return Problem(
-        file=place.file, line=place.line, column=place.column, path=path, message=message, suggestion=suggestion
+        file=place.file,
+        line=place.line,
+        column=place.column,
+        path=_printable(path),
+        message=_printable(message),
+        suggestion=_printable(suggestion),
     )
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def did_you_mean(word: str, known: Iterable[str], near_only: bool = False) -> str:

@@ -45,11 +45,13 @@ class _File:
                 return self.fallback
             why = getattr(error, "strerror", None) or "the path is not valid"
             raise SecretError(f"the secret file {self.path} cannot be read: {why}") from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise SecretError(f"the secret file {self.path} is not a regular file")
-            data = file.read(MAX_BYTES + 1)
+            data = os.read(descriptor, MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
         if len(data) > MAX_BYTES:
             raise SecretError(f"the secret file {self.path} is larger than {MAX_BYTES >> 10} KiB")
         secret = _checked(data.decode("latin-1"), f"the secret file {self.path}")

@@ -23,7 +23,10 @@ def origin_of(base_url: str, *added: str) -> Origin:
     asked for it twice. Raises ValueError, with words for the user; they never repeat the URL."""
     if not base_url.isascii() or not base_url.isprintable() or " " in base_url:
         raise ValueError(_WRITTEN)
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:  # brackets that do not hold an address
+        raise ValueError(_WRITTEN) from None
     try:
         port = parts.port
     except ValueError:

@@ -46,7 +46,7 @@ def http_date(text: str) -> float | None:
         if month not in _MONTHS:
             return None
         year = int(match["year"])
-        if year < 100:
+        if len(match["year"]) == 2:
             year += 1900 if year >= 70 else 2000
         hour, minute, second = map(int, match["clock"].split(":"))
         try:
