@@ -12,6 +12,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from trunkline.app.boot import Boot
+from trunkline.app.journal_view import Records
+from trunkline.storage.contract import RecordFilter
 
 ROOT = Path(__file__).parents[2]
 TWINS = ("openai", "anthropic", "gemini", "ark")
@@ -41,6 +46,7 @@ class Gateway:
     twins: dict[str, int]
     config: Path
     environment: dict[str, str]
+    asked: int = 0
 
     @classmethod
     def start(cls, directory: Path, config: str, *, workers: int = 1, twins: bool = True) -> Gateway:
@@ -100,6 +106,26 @@ class Gateway:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
+
+    def settled(self, within: float = 10.0) -> list[dict[str, Any]]:
+        """All records so far, newest first, once one for an exchange begun now is among them (of one worker they arrive
+        in order)."""
+        self.asked += 1
+        alias = f"no-such-model-{self.asked}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        body = json.dumps({"model": alias, "messages": [{"role": "user", "content": "x"}]})
+        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
+        connection.request("POST", "/v1/chat/completions", body, headers)
+        assert connection.getresponse().status == 404
+        connection.close()
+        boot = Boot.load(str(self.config), twins=True)
+        assert isinstance(boot, Boot)
+        until = time.monotonic() + within
+        with Records(boot) as records:
+            while not records.query(RecordFilter(alias=alias), 1):
+                assert time.monotonic() < until, "an exchange has no record"
+                time.sleep(0.02)
+            return records.query(RecordFilter(), 1_000_000)
 
     def records(self, limit: int = 10_000) -> list[dict[str, object]]:
         text = trunkline(["logs", "--config", str(self.config), "--json", "--limit", str(limit)], self.environment)

@@ -38,7 +38,9 @@ TOOL = {"name": "get_weather", "description": "The weather in a city", "schema":
 @dataclass
 class Target:
     """Where to send requests. `translated`: another dialect answers behind a gateway, so that what it cannot carry
-    (which stop sequence was hit) is not asked for. `fault_urls`: control endpoints of every upstream twin."""
+    (which stop sequence was hit) is not asked for. `fault_urls`: control endpoints of every upstream twin.
+    `own_models`: fault scenarios ask for `fault_model`. `sdk_retries`: the client keeps its SDK's own retries.
+    `body_limit`: bytes of a request body that are one too few for `too_large`; 0 leaves that scenario out."""
 
     base_url: str
     api_key: str
@@ -47,6 +49,8 @@ class Target:
     translated: bool = False
     gateway: bool = False
     own_models: bool = False
+    sdk_retries: bool = False
+    body_limit: int = 0
     timeout: float = 20.0
 
 
@@ -96,7 +100,8 @@ class OpenAISurface:
 
     def _client(self, kind: Any, wish: Wish) -> Any:
         key = wish.api_key or self.target.api_key
-        return kind(base_url=self.target.base_url, api_key=key, max_retries=0, timeout=self.target.timeout)
+        retries: dict[str, Any] = {} if self.target.sdk_retries else {"max_retries": 0}
+        return kind(base_url=self.target.base_url, api_key=key, timeout=self.target.timeout, **retries)
 
     def _arguments(self, wish: Wish) -> dict[str, Any]:
         messages: list[Any] = [{"role": "system", "content": wish.system}] if wish.system else []
@@ -220,7 +225,8 @@ class AnthropicSurface:
 
     def _client(self, kind: Any, wish: Wish) -> Any:
         key = wish.api_key or self.target.api_key
-        return kind(base_url=self.target.base_url, api_key=key, max_retries=0, timeout=self.target.timeout)
+        retries: dict[str, Any] = {} if self.target.sdk_retries else {"max_retries": 0}
+        return kind(base_url=self.target.base_url, api_key=key, timeout=self.target.timeout, **retries)
 
     def _arguments(self, wish: Wish) -> dict[str, Any]:
         messages: list[Any] = []
@@ -559,13 +565,22 @@ def error_404(surface: Any, target: Target, ask: Ask) -> None:
 
 FAILURES = (error_400, error_401, error_404)
 
+
+def too_large(surface: Any, target: Target, ask: Ask) -> None:
+    """The gateway refuses at the head, while the SDK is still sending."""
+    assert refused(surface, ask, Wish([("user", "x" * target.body_limit)])) == 413
+
+
 #: Faults of the twin, the statuses a client may see directly, and through a gateway that has spent its retries.
 FAULTS: dict[str, tuple[str, set[int], set[int]]] = {
     "error_413": ("status:413", {413}, {413}),
     "error_429": ("throttle:60", {429}, {429}),
-    "error_500": ("status:500", {500}, {500, 502}),
-    "error_503": ("status:503", {503}, {502, 503}),
+    "error_500": ("status:500", {500}, {502}),
+    "error_503": ("status:503", {503}, {503}),
 }
+
+#: Faults after which a gateway says `x-should-retry: false`: behind one, these scenarios keep the SDK's own retries.
+SPENT = ("error_500", "error_503")
 
 
 def put_faults(url: str, fault: str | None) -> None:
@@ -613,13 +628,15 @@ def run(surface_name: str, target: Target) -> Iterator[Verdict]:
     """Every scenario in every way; never raises."""
     surface = SURFACES[surface_name](target)
     for way, ask in ways(surface).items():
-        for scenario in (*SUCCESSES, *FAILURES):
+        for scenario in (*SUCCESSES, *FAILURES, *((too_large,) if target.body_limit else ())):
             yield judge(f"{scenario.__name__} {way}", scenario, surface, target, ask)
         if not target.fault_urls:
             continue
         for name, (fault, direct, through) in FAULTS.items():
             # A gateway remembers what a provider said: each fault strikes a deployment of its own.
-            own = replace(target, model=fault_model(target.model, name, way)) if target.own_models else target
+            own = replace(target, sdk_retries=target.gateway and name in SPENT)
+            if target.own_models:
+                own.model = fault_model(target.model, name, way)
             asked = ways(SURFACES[surface_name](own))[way]
             with fault_on(target, fault):
                 yield judge(f"{name} {way}", _expecting(through if target.gateway else direct), surface, own, asked)
@@ -656,6 +673,7 @@ def main() -> int:
     parser.add_argument("--gateway", action="store_true", help="a gateway stands between client and twin")
     parser.add_argument("--translated", action="store_true", help="the upstream speaks another dialect")
     parser.add_argument("--own-models", action="store_true", help="ask for <model>-<fault>-<way> in fault scenarios")
+    parser.add_argument("--body-limit", type=int, default=0, help="largest request body that the gateway takes")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     target = Target(
@@ -666,6 +684,7 @@ def main() -> int:
         translated=options.translated,
         gateway=options.gateway or options.translated,
         own_models=options.own_models,
+        body_limit=options.body_limit,
     )
     failed = 0
     for verdict in run(options.surface, target):

@@ -164,7 +164,7 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     `strip_usage`: the caller did not ask for the usage chunk that was asked for upstream. `on_malformed`: drop or
     break. `max_event` bytes. `sse` false: Gemini's JSON array framing towards the client. `created` is the epoch
     second that a writer puts into its chunks (the pure room has no clock); `id` a fallback id for dialects whose
-    upstream gives none.
+    upstream gives none. `choices` is how many were asked for. `structured`: the answer is bound to a schema.
     """
 
     strip_usage: bool = False
@@ -175,6 +175,8 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
     model: str = ""
     include_usage: bool = True
+    choices: int = 1
+    structured: bool = False
 
 
 class Dialect(Protocol):

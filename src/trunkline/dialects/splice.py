@@ -1,44 +1,47 @@
 """Editing one top-level value of a JSON object and no other byte (invariant 4: never a pattern over the text).
 
-Offsets come from a scan of the top level that jumps over strings and nested values at the speed of `re` and `find`.
+What makes the short ways safe: JSON text holds `"model"`, both quotes included, only where a key or a whole string is
+just that word (inside a longer string the quotes are escaped), or where letters of it are spelled as `\\u006…`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 
 import msgspec
 
 from trunkline.types.failure import Failure, invalid
 
+
+class _HasModel(msgspec.Struct):
+    model: msgspec.Raw
+
+
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_SCALAR = re.compile(rb"[^,}\] \t\n\r]+")
-_SKIP = re.compile(rb'[^"{}\[\]]+')
 _KEY = msgspec.json.Decoder(str)
 _SPLIT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ONE = msgspec.json.Decoder(_HasModel)
+_WALK = json.JSONDecoder(parse_float=str, parse_int=str, strict=False)
 
-#: Letters of `model` may be spelled as escapes; all of them begin like this.
-_ESCAPE = b"\\u00"
 _MODEL = b'"model"'
+_OPTIONS = b'"stream_options"'
+#: How escapes of the letters of `model` begin; `stream_options` has letters in two more rows and an underscore.
+_ESCAPED_MODEL = b"\\u006"
+_ESCAPED_OPTIONS = (b"\\u005", b"\\u006", b"\\u007")
 
 
 def replace_model(body: bytes, model: str) -> bytes | Failure:
     """The same bytes with the value of the top-level `model` replaced.
 
-    The body is a valid JSON object that has the key (peek has seen to that). Two such keys are refused:
-    parsers could disagree about which one counts.
+    The body is a valid JSON object (peek has seen to that). Two such keys are refused: parsers could disagree about
+    which one counts.
     """
     encoded = msgspec.json.encode(model)
-    if body.startswith((b'{"model":"', b'{"model": "')) and _ESCAPE not in body and body.find(_MODEL, 8) < 0:
-        # As every SDK writes it: the first key, and the only thing that spells it.
-        start = 9 if body[9] == 0x22 else 10
-        end = body.find(b'"', start + 1)
-        if end > 0 and body.find(b"\\", start, end) < 0:
-            return b"%b%b%b" % (body[:start], encoded, body[end + 1 :])
     at = body.find(_MODEL)
-    if at >= 0 and _ESCAPE not in body and body.find(_MODEL, at + 7) < 0 and _at_top(body, at):
-        span = _value_after(body, at + 7)
+    if at >= 0 and body.find(_MODEL, at + 7) < 0 and _ESCAPED_MODEL not in body:
+        span = _only_model(body, at)
         if span is not None:
             return b"%b%b%b" % (body[: span[0]], encoded, body[span[1] :])
     spans = top_level(body, "model")
@@ -48,34 +51,63 @@ def replace_model(body: bytes, model: str) -> bytes | Failure:
     return b"%b%b%b" % (body[:start], encoded, body[end:])
 
 
+def _only_model(body: bytes, at: int) -> tuple[int, int] | None:
+    """Offsets of the value behind the only thing that spells `"model"`, if that is a key of the top level."""
+    start = _space(body, at + 7)
+    if not body.startswith(b":", start):
+        return None
+    start = _space(body, start + 1)
+    value = _STRING.match(body, start)
+    if value is None:
+        return None
+    end = value.end()
+    if at == 1 and body.startswith(b"{"):
+        return start, end
+    try:
+        _ONE.decode(body)  # somewhere in the top level there is the key, and there is only one place it can be
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return start, end
+
+
 def set_include_usage(body: bytes) -> bytes:
-    """`stream_options.include_usage` is true afterwards; every other byte stays."""
-    spans = top_level(body, "stream_options")
+    """`stream_options.include_usage` is true afterwards, in every reading of the body; every other byte stays."""
+    spans: list[tuple[int, int]] = []
+    if _OPTIONS in body or any(escape in body for escape in _ESCAPED_OPTIONS):
+        spans = top_level(body, "stream_options")
     if not spans:
         start = _space(body, 0) + 1
-        comma = b"" if body[_space(body, start) : _space(body, start) + 1] == b"}" else b","
-        return b'%b"stream_options":{"include_usage":true}%b%b' % (body[:start], comma, body[start:])
-    start, end = spans[-1]
-    value = body[start:end]
+        return b'%b"stream_options":{"include_usage":true}%b%b' % (body[:start], _comma(body, start), body[start:])
+    for start, end in reversed(spans):
+        body = b"%b%b%b" % (body[:start], _including_usage(body[start:end]), body[end:])
+    return body
+
+
+def _including_usage(value: bytes) -> bytes:
     if not value.startswith(b"{"):
-        return b'%b{"include_usage":true}%b' % (body[:start], body[end:])
+        return b'{"include_usage":true}'
     inner = top_level(value, "include_usage")
-    if inner:
-        first, last = inner[-1]
-        return b"%btrue%b" % (body[: start + first], body[start + last :])
-    comma = b"" if value[_space(value, 1) : _space(value, 1) + 1] == b"}" else b","
-    return b'%b{"include_usage":true%b%b%b' % (body[:start], comma, value[1:], body[end:])
+    if not inner:
+        return b'{"include_usage":true%b%b' % (_comma(value, 1), value[1:])
+    for start, end in reversed(inner):
+        value = b"%btrue%b" % (value[:start], value[end:])
+    return value
+
+
+def _comma(body: bytes, at: int) -> bytes:
+    """What must stand between a new first member and the members from `at` on."""
+    return b"" if body.startswith(b"}", _space(body, at)) else b","
 
 
 def top_level(body: bytes, wanted: str) -> list[tuple[int, int]]:
-    """Offsets of the values of all top-level keys that spell `wanted`, in order. The body is valid JSON."""
+    """Offsets of the values of all top-level keys that spell `wanted`, in order. The body is a valid JSON object."""
     found = _by_length(body, wanted)
-    return _by_scan(body, wanted) if found is None else found
+    return _by_walk(body, wanted) if found is None else found
 
 
 def _by_length(body: bytes, wanted: str) -> list[tuple[int, int]] | None:
     """The parser says how long each value is, so values are jumped without being looked at. None where that does not
-    add up (a key stands twice): the scan decides then."""
+    add up (a key stands twice)."""
     try:
         values = _SPLIT.decode(body)
     except (msgspec.DecodeError, RecursionError):
@@ -95,86 +127,33 @@ def _by_length(body: bytes, wanted: str) -> list[tuple[int, int]] | None:
         if name == wanted:
             found.append((start, end))
         at = _space(body, end)
-        if body[at : at + 1] != b",":
+        if not body.startswith(b",", at):
             break
         at = _space(body, at + 1)
-    return found if body[at : at + 1] == b"}" else None
+    return found if body.startswith(b"}", at) else None
 
 
-def _by_scan(body: bytes, wanted: str) -> list[tuple[int, int]]:
-    at = _space(body, 0)
-    if body[at : at + 1] != b"{":
-        return []
-    at = _space(body, at + 1)
+def _by_walk(body: bytes, wanted: str) -> list[tuple[int, int]]:
+    """Every value is read to find its end. In Latin-1 a character is a byte, and all of JSON's signs are ASCII."""
+    text = body.decode("latin-1")
     found: list[tuple[int, int]] = []
-    while body[at : at + 1] == b'"':
-        key = _STRING.match(body, at)
-        if key is None:
-            break
-        start = _space(body, _space(body, key.end()) + 1)
-        end = _value_end(body, start)
-        text = key.group()[1:-1]
-        if text == wanted.encode() or (b"\\" in text and _KEY.decode(key.group()) == wanted):
-            found.append((start, end))
-        at = _space(body, end)
-        if body[at : at + 1] != b",":
-            break
-        at = _space(body, at + 1)
+    at = _space(body, _space(body, 0) + 1)
+    try:
+        while text.startswith('"', at):
+            name, at = _WALK.raw_decode(text, at)
+            start = _space(body, _space(body, at) + 1)
+            _, end = _WALK.raw_decode(text, start)
+            if name == wanted:
+                found.append((start, end))
+            at = _space(body, end)
+            if not text.startswith(",", at):
+                break
+            at = _space(body, at + 1)
+    except (ValueError, RecursionError):
+        return []
     return found
-
-
-def _at_top(body: bytes, at: int) -> bool:
-    """Cheap proof that a key at `at` belongs to the top level: it is the first key, or the only thing nested before it
-    cannot contain it. Anything less clear goes through the scan."""
-    return _space(body, _space(body, 0) + 1) == at
-
-
-def _value_after(body: bytes, at: int) -> tuple[int, int] | None:
-    colon = _space(body, at)
-    if body[colon : colon + 1] != b":":
-        return None
-    start = _space(body, colon + 1)
-    value = _STRING.match(body, start)
-    return None if value is None else (start, value.end())
 
 
 def _space(body: bytes, at: int) -> int:
     match = _SPACE.match(body, at)
     return at if match is None else match.end()
-
-
-def _value_end(body: bytes, at: int) -> int:
-    """End of the value that starts at `at`."""
-    first = body[at : at + 1]
-    if first == b'"':
-        return _string_end(body, at)
-    if first not in (b"{", b"["):
-        match = _SCALAR.match(body, at)
-        return at if match is None else match.end()
-    depth = 0
-    while True:
-        char = body[at : at + 1]
-        if char == b'"':
-            at = _string_end(body, at)
-        elif char in (b"{", b"["):
-            depth += 1
-            at += 1
-        elif char in (b"}", b"]"):
-            depth -= 1
-            at += 1
-            if depth == 0:
-                return at
-        else:
-            match = _SKIP.match(body, at)
-            if match is None:
-                return len(body)
-            at = match.end()
-
-
-def _string_end(body: bytes, at: int) -> int:
-    """One past the closing quote. Long plain strings are jumped by `find`."""
-    close = body.find(b'"', at + 1)
-    if close >= 0 and body[close - 1 : close] != b"\\":
-        return close + 1
-    match = _STRING.match(body, at)
-    return len(body) if match is None else match.end()

@@ -3,20 +3,44 @@ are left out. A tap that errs stops watching, never the stream."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from trunkline.dialects.contract import Answer, ErrorFacts, StreamOptions
 from trunkline.dialects.sse import EventSplitter, is_json, parts
 from trunkline.types.wire import Loss
 
 PASS = 0
-CONTENT = 1
-DROP = 2
-STOP = 4
-QUIET = 8
-MALFORMED = 16
+CONTENT = 1  # output that the client would see
+DROP = 2  # leave this event out
+STOP = 4  # neither this event nor anything behind it; `error` or `broken` is set
+QUIET = 8  # passes, but is no progress
+
+
+class Watching(Protocol):
+    """What tap and reader have in common."""
+
+    content: bool
+    finished: bool
+    malformed: int
+    open_structured: bool
+    broken: str
+
+
+def breaks(watching: Watching, options: StreamOptions) -> bool:
+    """Counts a malformed event. True: it cannot be left out, the stream is broken (reliability.md 2.7)."""
+    watching.malformed += 1
+    bound = options.structured and watching.content and not watching.finished
+    if options.on_malformed == "break" or watching.malformed > 1 or watching.open_structured or bound:
+        watching.broken = "malformed"
+        return True
+    return False
 
 
 class SseTap:
-    """A `StreamRelay`. A dialect implements `look`; the flags it returns say what the event is."""
+    """A `StreamRelay`. A dialect implements `look`; the flags it returns say what the event is.
+
+    `open_structured` is kept by the dialect while a tool call is open; `blind` tells that `look` failed.
+    """
 
     #: Announces in-band that an event was left out, where the dialect's SDK survives a comment.
     announcement: bytes = b""
@@ -52,7 +76,7 @@ class SseTap:
         raise NotImplementedError
 
     def sentinel(self, data: bytes) -> bool:
-        """Data that is no JSON and need not be, such as `[DONE]`."""
+        """Data that is no JSON and need not be, such as `[DONE]`. Setting `broken` keeps it from the client."""
         return False
 
     def emit(self, event: bytes, data: bytes) -> bytes:
@@ -60,7 +84,7 @@ class SseTap:
         return event
 
     def finalise(self) -> bytes:
-        return b""
+        return self.last()
 
     # --- the relay ------------------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bytes:
@@ -72,12 +96,11 @@ class SseTap:
             if not payload:
                 out.append(self.emit(event, payload))
                 continue
-            flags = self._judge(name, payload)
+            flags = self._look(name, payload) if is_json(payload) else self._odd(payload, out)
             if flags & STOP:
+                self.broken = self.broken or ("stopped" if self.error is None else "")
                 return b"".join(out)
             if flags & DROP:
-                if flags & MALFORMED and self.announcement:
-                    out.append(self.announcement)
                 continue
             self.events += 1
             if flags & CONTENT:
@@ -88,17 +111,19 @@ class SseTap:
             out.append(self.emit(event, payload))
             if self.terminated:
                 break
-        if self.splitter.oversized:
+        if self.splitter.oversized and not self.terminated:
             self.broken = "oversized"
-        if not out:
-            return b""
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def _judge(self, name: bytes, payload: bytes) -> int:
-        if self.sentinel(payload):
-            return PASS
-        if not is_json(payload):
-            return self._on_malformed()
+    def last(self) -> bytes:
+        """At EOF: an event that lacks nothing but its blank line still counts. Half an event does not."""
+        tail = b"" if self.stopped else self.splitter.tail
+        payload = parts(tail)[1]
+        if not payload or not is_json(payload):
+            return b""
+        return self.feed(b"\n" if tail.endswith(b"\n") else b"\n\n")
+
+    def _look(self, name: bytes, payload: bytes) -> int:
         if self.blind:
             return CONTENT
         try:
@@ -108,9 +133,12 @@ class SseTap:
             self.blind = True
             return CONTENT
 
-    def _on_malformed(self) -> int:
-        self.malformed += 1
-        if self.options.on_malformed == "break" or self.malformed > 1 or self.open_structured:
-            self.broken = "malformed"
+    def _odd(self, payload: bytes, out: list[bytes]) -> int:
+        """Data that is no JSON: the dialect's sentinel, or malformed."""
+        if self.sentinel(payload):
+            return STOP if self.broken else PASS
+        if breaks(self, self.options):
             return STOP
-        return DROP | MALFORMED
+        if self.announcement:
+            out.append(self.announcement)
+        return DROP

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from trunkline.dialects.contract import Answer, ErrorFacts, StreamReader, StreamWriter
-from trunkline.types.canonical import BlockStart, Delta
+from trunkline.types.canonical import BlockStart, Delta, Event
 from trunkline.types.wire import Loss
 
 
 class Translation:
-    """State is the reader's; `content` turns true when something that carries content has been written."""
+    """State is the reader's, but `content` and `contents` count what has been written: content that the writer still
+    holds back (a tool call that must be whole) counts when it comes out.
 
-    __slots__ = ("content", "contents", "events", "reader", "writer")
+    A bug of ours in the writer ends the stream as `untranslatable`. A malformed event that was left out is announced
+    where the writer has an `announcement`.
+    """
+
+    __slots__ = ("_announcement", "_broken", "_pending", "content", "contents", "events", "reader", "writer")
 
     def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
         self.reader = reader
@@ -18,6 +23,9 @@ class Translation:
         self.content = False
         self.contents = 0
         self.events = 0
+        self._pending = 0
+        self._broken = ""
+        self._announcement: bytes = getattr(writer, "announcement", b"")
 
     @property
     def finished(self) -> bool:
@@ -37,7 +45,7 @@ class Translation:
 
     @property
     def broken(self) -> str:
-        return self.reader.broken
+        return self._broken or self.reader.broken
 
     @property
     def progress(self) -> int:
@@ -52,18 +60,42 @@ class Translation:
         return self.reader.losses + self.writer.losses
 
     def feed(self, data: bytes) -> bytes:
+        if self._broken:
+            return b""
+        events = self.reader.feed(data)
+        dropped: tuple[int, ...] = getattr(self.reader, "dropped", ()) if self._announcement else ()
         out: list[bytes] = []
-        for event in self.reader.feed(data):
-            made = self.writer.send(event)
+        if dropped:
+            self._write(events[: dropped[0]], out)
+            out.append(self._announcement)
+            events = events[dropped[0] :]
+        self._write(events, out)
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def finalise(self) -> bytes:
+        out: list[bytes] = []
+        self._write(self.reader.eof(), out)
+        if not self.broken and self.error is None:
+            out.append(self.writer.end())
+        return b"".join(out)
+
+    def _write(self, events: list[Event], out: list[bytes]) -> None:
+        for event in events:
+            try:
+                made = self.writer.send(event)
+            except Exception:
+                self._broken = "untranslatable"
+                return
+            if isinstance(event, Delta):
+                # A foreign signature that the writer leaves out never becomes content.
+                if made or event.kind != "signature":
+                    self._pending += 1
+            elif isinstance(event, BlockStart) and event.kind == "tool":
+                self._pending += 1
             if made:
                 out.append(made)
                 self.events += 1
-            if isinstance(event, Delta) or (isinstance(event, BlockStart) and event.kind == "tool"):
-                self.contents += 1
-                self.content = True
-        return b"".join(out)
-
-    def finalise(self) -> bytes:
-        out = [self.writer.send(event) for event in self.reader.eof()]
-        out.append(self.writer.end())
-        return b"".join(out)
+                if self._pending:
+                    self.contents += self._pending
+                    self._pending = 0
+                    self.content = True

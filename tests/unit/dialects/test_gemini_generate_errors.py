@@ -192,6 +192,7 @@ def test_an_event_of_a_200_carries_its_own_status() -> None:
         (b'{"error":{"message":null,"code":"x","details":{"a":1}}}', ""),
         (b'{"error":{"message":"m","code":true,"details":[1,{"violations":[2],"fieldViolations":3,"reason":4}]}}', "m"),
         (b"[" * 100_000, "[" * 500),
+        (b'{"error":{"message":' + b"[" * 900 + b"]" * 900 + b"}}", ""),
     ],
 )
 def test_no_shape_of_an_error_raises(body: bytes, message: str) -> None:

@@ -113,18 +113,20 @@ def test_usage_after_the_finish_is_told() -> None:
     assert r.feed(b'data: {"usageMetadata":{"promptTokenCount":7}}\n\n') == [Used(Usage(input_uncached=7))]
 
 
+def test_a_finish_that_lacks_nothing_but_its_blank_line_still_counts() -> None:
+    r = reader()
+    r.feed(chunk({"text": "x"}) + chunk(finish="STOP").rstrip())
+    assert not r.finished
+    assert r.eof() == [BlockStop(0), Finish(reason="stop"), End()]
+    assert r.finished and r.terminated
+
+
 def test_errors_stop_the_reading() -> None:
     r = reader()
     r.feed(chunk({"text": "x"}))
     assert r.feed(b'data: {"error":{"code":500,"message":"m","status":"INTERNAL"}}\n\n' + chunk({"text": "y"})) == []
     assert r.error == ErrorFacts(message="m", type="INTERNAL", status=500)
     assert r.feed(chunk({"text": "z"})) == []
-
-
-def test_an_error_as_plain_json_is_an_error_too() -> None:
-    r = reader()
-    r.feed(b'[{\n  "error": {\n    "code": 503\n  }\n}]')
-    assert r.error is not None and r.error.status == 503
 
 
 def test_a_disowned_generation_is_an_error_before_content_and_a_break_after() -> None:
@@ -265,6 +267,26 @@ def test_without_sse_chunks_are_elements_of_one_array() -> None:
 def test_a_stream_without_any_content_still_ends_well() -> None:
     assert [c["candidates"][0]["finishReason"] for c in chunks(writer().end())] == ["STOP"]
     assert len(json.loads(writer(sse=False).end())) == 1
+
+
+def test_halves_of_a_character_are_joined_and_a_lone_half_is_replaced() -> None:
+    made = chunks(
+        sent(
+            writer(),
+            BlockStart(index=0, kind="text"),
+            Delta(index=0, kind="text", text="a\ud83d"),
+            Delta(index=0, kind="text", text="\ude00b"),
+            Delta(index=0, kind="text", text="c\ud83d"),
+            BlockStop(0),
+            BlockStart(index=1, kind="tool", id="c1", name="f"),
+            Delta(index=1, kind="json", text='{"a":"\ud83d'),
+            Delta(index=1, kind="json", text='\ude00"}'),
+            BlockStop(1),
+        )
+    )
+    parts = [c["candidates"][0]["content"]["parts"][0] for c in made]
+    assert [p.get("text") for p in parts] == ["a", "😀b", "c", "�", None, ""]
+    assert parts[4]["functionCall"]["args"] == {"a": "😀"}
 
 
 def test_pieces_for_blocks_that_were_never_opened_do_not_crash() -> None:

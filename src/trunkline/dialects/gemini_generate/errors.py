@@ -110,7 +110,7 @@ def read_error(status: int, body: bytes) -> ErrorFacts:
 
 
 def _words(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)[:PLAIN_TEXT]
+    return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
 
 
 def _delay(details: list[dict[str, Any]]) -> float | None:
@@ -146,6 +146,6 @@ def _quota(details: list[dict[str, Any]]) -> tuple[str, ...]:
         id = violation.get("quotaId") or violation.get("quotaMetric")
         if isinstance(id, str):
             found.append(id)
-        if str(violation.get("quotaValue")) == "0":
+        if violation.get("quotaValue") in ("0", 0):
             found.append("limit:0")
     return tuple(found)

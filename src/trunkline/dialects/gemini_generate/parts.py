@@ -27,6 +27,13 @@ def once(losses: list[Loss], loss: Loss) -> None:
         losses.append(loss)
 
 
+def paired(text: str) -> str:
+    """Halves of a surrogate pair that came in separate deltas become one character, lone ones U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def call_id(seed: str, ordinal: int, call: CallField) -> str:
     """A stable id (25 characters) for call number `ordinal` of the turn that `seed` names: same bytes, same id."""
     text = f"{seed}|{ordinal}|{call.name}|".encode() + bytes(call.args)
@@ -40,14 +47,14 @@ def arguments_text(call: CallField) -> str:
 
 def arguments_value(part: ToolCall, losses: list[Loss]) -> msgspec.Raw | dict[str, Any]:
     """An object, byte for byte as it was written; anything else is kept under `_raw`."""
-    text = part.arguments.strip()
+    text = paired(part.arguments.strip())
     if not text:
         return {}
     raw = text.encode()
     if raw.startswith(b"{") and is_json(raw):
         return msgspec.Raw(raw)
     losses.append(Loss(f"functionCall.{part.name[:64]}.args", "the arguments were no JSON object; kept under _raw"))
-    return {"_raw": part.arguments}
+    return {"_raw": text}
 
 
 def carries(part: PartField) -> bool:

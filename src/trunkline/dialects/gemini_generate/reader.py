@@ -18,7 +18,7 @@ from trunkline.dialects.gemini_generate.response import (
     read_usage,
 )
 from trunkline.dialects.gemini_generate.schema import CallField, Generated, PartField, generated
-from trunkline.dialects.gemini_generate.stream import bare_error, malformed_generation
+from trunkline.dialects.gemini_generate.stream import malformed_generation
 from trunkline.dialects.reading import SseReader
 from trunkline.dialects.tap import CONTENT, PASS, STOP
 from trunkline.types.canonical import BlockStart, BlockStop, Delta, End, Event, Finish, Start, Used
@@ -43,14 +43,14 @@ class GenerateReader(SseReader):
         out = super().feed(data)
         if self.error is None and not self.broken:
             self.terminated = self.finished
-            self.error = bare_error(self.splitter.tail)
         return out
 
     def read(self, name: bytes, data: bytes, out: list[Event]) -> int:
         try:
             answer = generated.decode(data)
         except (msgspec.MsgspecError, RecursionError):
-            return self._unreadable()
+            # JSON of another shape says nothing that could be translated: as bad as no JSON (reliability.md 2.7).
+            return self._odd(data, out)
         if answer.error is not None:
             self.error = read_error(200, data)
             return STOP
@@ -69,14 +69,6 @@ class GenerateReader(SseReader):
         if (finish or block) and not self.finished:
             self._finish(finish, block, flags, out)
         return flags
-
-    def _unreadable(self) -> int:
-        """JSON of another shape says nothing that could be translated: as bad as no JSON (reliability.md 2.7)."""
-        self.malformed += 1
-        if self.options.on_malformed == "break" or self.malformed > 1 or self.open_structured:
-            self.broken = "malformed"
-            return STOP
-        return PASS
 
     def _start(self, answer: Generated, out: list[Event]) -> None:
         self.started = True
@@ -177,4 +169,9 @@ class GenerateReader(SseReader):
 
     def eof(self) -> list[Event]:
         """The end of the transfer is the only terminator."""
-        return [End()]
+        self.terminated = False
+        out = self.last()
+        if self.error is None and not self.broken:
+            self.terminated = self.finished
+            out.append(End())
+        return out

@@ -14,6 +14,7 @@ from trunkline.dialects.gemini_generate.parts import (
     call_id,
     carries,
     once,
+    paired,
     read_call,
     read_part,
 )
@@ -241,10 +242,10 @@ def write_parts(parts: tuple[Part, ...], losses: list[Loss]) -> list[dict[str, A
         match part:
             case Text(text=text) | Refusal(text=text):
                 if text:
-                    made.append({"text": text})
+                    made.append({"text": paired(text)})
             case Thinking(text=text):
                 if text:
-                    made.append({"text": text, "thought": True})
+                    made.append({"text": paired(text), "thought": True})
                 if part.signature:
                     once(losses, SIGNATURE_LOSS)
             case ToolCall():

@@ -12,7 +12,7 @@ import msgspec
 
 from trunkline.dialects.contract import Answer, ErrorFacts, StreamOptions
 from trunkline.dialects.gemini_generate.errors import read_error
-from trunkline.dialects.gemini_generate.parts import SIGNATURE_LOSS, carries, once
+from trunkline.dialects.gemini_generate.parts import SIGNATURE_LOSS, carries, once, paired
 from trunkline.dialects.gemini_generate.response import (
     FILTERED,
     block_reason,
@@ -25,7 +25,6 @@ from trunkline.dialects.gemini_generate.response import (
     usage_object,
 )
 from trunkline.dialects.gemini_generate.schema import Generated, generated
-from trunkline.dialects.sse import EventSplitter, is_json
 from trunkline.dialects.tap import CONTENT, PASS, STOP, SseTap
 from trunkline.types.canonical import BlockStart, BlockStop, Delta, End, Event, Finish, Start, ToolCall, Used
 from trunkline.types.usage import Usage
@@ -41,36 +40,6 @@ def malformed_generation(reason: str) -> ErrorFacts:
     return ErrorFacts(message=f"the provider calls its answer {reason}", code=reason, status=502)
 
 
-def bare_error(tail: bytes) -> ErrorFacts | None:
-    """An error that came as plain JSON lines instead of an event, as the SDKs know it too (C.4)."""
-    if tail[:1] not in (b"{", b"[") or b'"error"' not in tail or not is_json(tail):
-        return None
-    return read_error(200, tail)
-
-
-class LoneLines(EventSplitter):
-    """Blank lines between events, this dialect's keep-alive, are never a part of the event behind them: whether that
-    one passes or not, they do, however the bytes were split."""
-
-    __slots__ = ()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        events = super().feed(data)
-        for event in events:
-            if event.startswith(b"\n"):
-                return _apart(events)
-        return events
-
-
-def _apart(events: list[bytes]) -> list[bytes]:
-    apart: list[bytes] = []
-    for event in events:
-        rest = event.lstrip(b"\n")
-        blank = len(event) - len(rest)
-        apart += [piece for piece in (event[:blank], rest) if piece]
-    return apart
-
-
 class GenerateTap(SseTap):
     """After the commit only marked events are decoded: those with a finish reason, an error, a block reason, or of a
     second candidate. `answer` decodes the latest usage when it is asked for: usage is cumulative and repeated (C.4).
@@ -83,10 +52,9 @@ class GenerateTap(SseTap):
         self._latest = b""  # the last event that was passed undecoded: it carries the usage so far
         self.seen: set[int] = set()
         self.ended: set[int] = set()
-        self.several = False
+        self.several = options.choices > 1  # then every event is decoded
         self.shown = False
         super().__init__(options)
-        self.splitter = LoneLines(options.max_event)
 
     @property
     def answer(self) -> Answer:
@@ -108,7 +76,6 @@ class GenerateTap(SseTap):
         out = super().feed(data)
         if self.error is None and not self.broken:
             self.terminated = self.finished
-            self.error = bare_error(self.splitter.tail)
         return out
 
     def emit(self, event: bytes, data: bytes) -> bytes:
@@ -179,9 +146,14 @@ class GenerateTap(SseTap):
         return flags
 
     def finalise(self) -> bytes:
+        self.terminated = False
+        out = self.last()
+        if self.error is not None or self.broken:
+            return out
+        self.terminated = self.finished
         if self.options.sse:
-            return b""
-        return b"]" if self.shown else b"[]"
+            return out
+        return out + (b"]" if self.shown else b"[]")
 
 
 def _decoded(data: bytes) -> Generated | None:
@@ -212,6 +184,7 @@ class GenerateWriter:
         self.finish = Finish(reason="stop")
         self.usage: Usage | None = None
         self.lost: list[Loss] = []
+        self.half = ""  # the first half of a surrogate pair whose second half comes with the next delta
         self.called = False
         self.shown = False
         self.done = False
@@ -233,7 +206,7 @@ class GenerateWriter:
             case Delta():
                 return self._delta(event)
             case BlockStop(index=index):
-                return self._call(index)
+                return self._rest(index) + self._call(index)
             case Finish():
                 self.finish = event
                 return b""
@@ -254,12 +227,23 @@ class GenerateWriter:
             if held is not None:
                 held[1].append(event.text)
             return b""
-        if not event.text:
+        return self._text(event.index, event.text)
+
+    def _text(self, index: int, text: str) -> bytes:
+        text, self.half = self.half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self.half = text[:-1], text[-1]
+        if not text:
             return b""
-        part: dict[str, Any] = {"text": event.text}
-        if self.kinds.get(event.index) == "thinking":
+        part: dict[str, Any] = {"text": paired(text)}
+        if self.kinds.get(index) == "thinking":
             part["thought"] = True
         return self._chunk(part)
+
+    def _rest(self, index: int) -> bytes:
+        """The block ended in the middle of a character."""
+        rest, self.half = self.half, ""
+        return self._text(index, paired(rest)) if rest else b""
 
     def _call(self, index: int) -> bytes:
         held = self.calls.pop(index, None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from trunkline.dialects.contract import Answer, Dialect, Encoded, ErrorFacts, StreamOptions, Target
-from trunkline.dialects.openai_chat import errors, request, response
-from trunkline.dialects.openai_chat.stream import ChatReader, ChatTap, ChatWriter
+from trunkline.dialects.openai_chat import encode, errors, request, response
+from trunkline.dialects.openai_chat.reader import ChatReader
+from trunkline.dialects.openai_chat.stream import ChatTap
+from trunkline.dialects.openai_chat.writer import ChatWriter
 from trunkline.dialects.splice import replace_model, set_include_usage
 from trunkline.types.canonical import ChatRequest, ChatResponse
 from trunkline.types.envelope import Envelope
@@ -28,7 +30,7 @@ class OpenAIChat:
         return request.decode_request(body, facts)
 
     def encode_request(self, request_: ChatRequest, model: str, *, max_output_tokens: int) -> Encoded | Failure:
-        return request.encode_request(request_, model)
+        return encode.encode_request(request_, model)
 
     def check(self, body: bytes) -> Answer | Failure:
         return response.check(body)

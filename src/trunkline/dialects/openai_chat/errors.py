@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, assert_never
 
 from trunkline.dialects.contract import ErrorFacts
 from trunkline.types.failure import Failure, Kind
 
-PLAIN_TEXT = 500  # characters of a body that is no JSON
+PLAIN_TEXT = 500  # characters of a message that is no string, or of a body that is no JSON
+PLAIN_BYTES = 4096  # where the title of an HTML page is looked for
+_TITLE = re.compile(r"<title[^>]*>([^<]{1,500})</title", re.IGNORECASE)
 
 
 def words(failure: Failure) -> tuple[str, str | None]:
@@ -19,7 +22,7 @@ def words(failure: Failure) -> tuple[str, str | None]:
         case Kind.FORBIDDEN:
             return "permission_error", "forbidden"
         case Kind.UNKNOWN_MODEL:
-            return "invalid_request_error", failure.code or "model_not_found"
+            return "invalid_request_error", "model_not_found"
         case Kind.INVALID_REQUEST:
             return "invalid_request_error", failure.code or None
         case Kind.CONTEXT_LENGTH:
@@ -63,20 +66,17 @@ def error_event(failure: Failure) -> bytes:
 
 
 def read_error(status: int, body: bytes) -> ErrorFacts:
-    """OpenAI, Ark and compatible servers; anything else gives its text."""
+    """OpenAI, Ark and compatible servers: `{error: {…}}`, `{error: "…"}`, the bare object, `{detail: …}`, a list of
+    one. Anything else gives its text, or the title of a page."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return ErrorFacts(message=body[:PLAIN_TEXT].decode("utf-8", "replace").strip(), status=status)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    error = value.get("error", value) if isinstance(value, dict) else value
-    if isinstance(error, str):
-        return ErrorFacts(message=error, status=status)
+        return ErrorFacts(message=_plain(body), status=status)
+    error = _innermost(value)
     if not isinstance(error, dict):
-        return ErrorFacts(message=str(error)[:PLAIN_TEXT], status=status)
+        return ErrorFacts(message=_text(error), status=status)
     return ErrorFacts(
-        message=_text(error.get("message") or error.get("detail")),
+        message=_text(error.get("message") or error.get("detail") or error.get("msg")) or _text(error),
         type=_text(error.get("type")),
         code=_text(error.get("code")),
         param=_text(error.get("param")),
@@ -84,7 +84,28 @@ def read_error(status: int, body: bytes) -> ErrorFacts:
     )
 
 
+def _innermost(value: Any) -> Any:
+    for _ in range(4):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        elif isinstance(value, dict) and value.get("error"):
+            value = value["error"]
+        elif isinstance(value, dict) and isinstance(value.get("errors"), list) and len(value["errors"]) == 1:
+            value = value["errors"][0]
+        else:
+            break
+    return value
+
+
+def _plain(body: bytes) -> str:
+    text = body[:PLAIN_BYTES].decode("utf-8", "replace")
+    title = _TITLE.search(text)
+    return " ".join((title.group(1) if title else text).split())[:PLAIN_TEXT]
+
+
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value)[:PLAIN_TEXT]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return json.dumps(value)[:PLAIN_TEXT]

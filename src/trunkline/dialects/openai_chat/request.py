@@ -1,16 +1,26 @@
-"""Requests of Chat Completions: the peek, and the way to and from the hub. Source: wire-formats.md A.4, E."""
+"""Requests of Chat Completions: the peek, and the way to the hub. Source: wire-formats.md A.4, E.1-E.3, E.6."""
 
 from __future__ import annotations
 
-import re
-from typing import Any, assert_never
+import base64
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
 
 from trunkline.dialects.complaints import complain, given, sized_tokens
-from trunkline.dialects.contract import Encoded, Target
-from trunkline.dialects.openai_chat.response import call_object, read_call
-from trunkline.dialects.openai_chat.schema import ContentPart, MessageField, Peeked, Request, ToolField
+from trunkline.dialects.contract import Target
+from trunkline.dialects.openai_chat.response import once, read_call
+from trunkline.dialects.openai_chat.schema import (
+    ContentPart,
+    FunctionField,
+    ImageUrl,
+    MessageField,
+    Peeked,
+    Request,
+    ToolField,
+)
 from trunkline.types.canonical import (
     ChatRequest,
     Image,
@@ -26,33 +36,44 @@ from trunkline.types.canonical import (
     Turn,
 )
 from trunkline.types.envelope import Envelope
-from trunkline.types.failure import Failure, FaultClass, Kind, invalid
+from trunkline.types.failure import Failure, invalid
 from trunkline.types.wire import Loss
 
 _peeked = msgspec.json.Decoder(Peeked)
 _request = msgspec.json.Decoder(Request)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
-TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*?)(;base64)?,(.*)\Z", re.DOTALL)
-STOP_MAX = 4
-CALL_ID = 64
+_FAILS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
-#: Carried, or without effect on the answer's content.
-_CARRIED = frozenset(Request.__struct_fields__) | {"stream", "stream_options"}
+# Field names that are carried, or without effect on the answer's content.
+_TOP = frozenset(Request.__struct_fields__) | {"stream", "stream_options"}
+_MESSAGE = frozenset(MessageField.__struct_fields__)
+_PART = frozenset(ContentPart.__struct_fields__)
+_IMAGE = frozenset(ImageUrl.__struct_fields__)
+_TOOL = frozenset(ToolField.__struct_fields__)
+_FUNCTION = frozenset(FunctionField.__struct_fields__)
+#: Values that ask for nothing.
+_EMPTY = (b"null", b"[]", b"{}", b'""')
 _HARMLESS: dict[str, tuple[bytes, ...]] = {
     "service_tier": (b'"auto"', b'"default"'),
     "store": (b"false",),
     "logprobs": (b"false",),
+    "top_logprobs": (b"0",),
     "modalities": (b'["text"]',),
     "response_format": (b'{"type":"text"}', b'{"type": "text"}'),
+    "function_call": (b'"auto"', b'"none"'),
 }
+#: What a part of a kind that is not carried holds; the part itself is reported.
+_PART_WORDS = frozenset({"input_audio", "file", "video_url"})
+_NOTHING = msgspec.Raw(b"null")
+_TEXT_INPUT = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
 
 
 def peek(target: Target, body: bytes) -> Envelope | Failure:
     try:
         p = _peeked.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except _FAILS as error:
         return complain(error)
     if not p.model:
         return invalid("model must name a model of this gateway", param="model")
@@ -79,33 +100,25 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
 
 # --- to the hub --------------------------------------------------------------------------------------------------
 def decode_request(body: bytes, facts: Envelope) -> ChatRequest | Failure:
+    losses: list[Loss] = []
     try:
         r = _request.decode(body)
-        fields = _fields.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        _report_unknown(body, losses)
+    except _FAILS as error:
         return complain(error)
-    losses = [
-        Loss(name, "no equivalent in the target's format")
-        for name, value in fields.items()
-        if name not in _CARRIED and bytes(value) != b"null" and bytes(value) not in _HARMLESS.get(name, ())
-    ]
-    turns: list[Turn] = []
-    for at, message in enumerate(r.messages):
-        turn = _turn(message, at, losses)
-        if isinstance(turn, Failure):
-            return turn
-        turns.append(turn)
+    turns = _turns(r.messages, losses)
+    if isinstance(turns, Failure):
+        return turns
     tools = _tools(r.tools or (), losses)
     choice = _tool_choice(r, losses)
     if isinstance(choice, Failure):
         return choice
-    stop = (r.stop,) if isinstance(r.stop, str) else tuple(r.stop or ())
     return ChatRequest(
-        turns=tuple(turns),
-        tools=tools,
+        turns=turns,
+        tools=_allowed(r.tool_choice, tools, losses),
         tool_choice=choice,
         max_output_tokens=facts.max_output_tokens,
-        stop=stop,
+        stop=(r.stop,) if isinstance(r.stop, str) else tuple(r.stop or ()),
         sampling=Sampling(
             temperature=r.temperature,
             top_p=r.top_p,
@@ -120,22 +133,60 @@ def decode_request(body: bytes, facts: Envelope) -> ChatRequest | Failure:
     )
 
 
-def _turn(m: MessageField, at: int, losses: list[Loss]) -> Turn | Failure:
-    where = f"messages[{at}]"
-    if m.name:
-        losses.append(Loss(f"{where}.name", "no equivalent"))
+def _report_unknown(body: bytes, losses: list[Loss]) -> None:
+    """Every field that asks for something and is not carried. The structs have accepted the shapes already."""
+    fields = _object.decode(body)
+    _report(fields, _TOP, "", losses)
+    for message in _objects.decode(fields["messages"]):
+        _report(message, _MESSAGE, "messages[].", losses)
+        content = message.get("content")
+        if content is not None and memoryview(content)[0] == ord("["):
+            for part in _objects.decode(content):
+                _report(part, _PART, "messages[].content[].", losses)
+                if given(part.get("image_url", _NOTHING)):
+                    _report(_object.decode(part["image_url"]), _IMAGE, "messages[].content[].image_url.", losses)
+    if given(fields.get("tools", _NOTHING)):
+        for tool in _objects.decode(fields["tools"]):
+            _report(tool, _TOOL, "tools[].", losses)
+            if given(tool.get("function", _NOTHING)):
+                _report(_object.decode(tool["function"]), _FUNCTION, "tools[].function.", losses)
+
+
+def _report(fields: dict[str, msgspec.Raw], known: frozenset[str], place: str, losses: list[Loss]) -> None:
+    for name, raw in fields.items():
+        if name not in known:
+            value = bytes(raw)
+            if value not in _EMPTY and value not in _HARMLESS.get(name, ()) and name not in _PART_WORDS:
+                once(losses, place + name[:64], "no equivalent")
+
+
+def _turns(messages: list[MessageField], losses: list[Loss]) -> tuple[Turn, ...] | Failure:
+    turns: list[Turn] = []
+    names: dict[str, str] = {}  # of the functions called so far, by call id
+    for at, message in enumerate(messages):
+        turn = _turn(message, f"messages[{at}]", names, losses)
+        if isinstance(turn, Failure):
+            return turn
+        turns.append(turn)
+    return tuple(turns)
+
+
+def _turn(m: MessageField, where: str, names: dict[str, str], losses: list[Loss]) -> Turn | Failure:
     match m.role:
-        case "system" | "developer":
-            return Turn("system", tuple(_parts(m.content, where, losses)))
-        case "user":
-            return Turn("user", tuple(_parts(m.content, where, losses)))
         case "assistant":
-            return _assistant(m, where, losses)
+            turn = _assistant(m, losses)
+            names.update({part.id: part.name for part in turn.parts if isinstance(part, ToolCall)})
+            return turn
         case "tool":
             if not m.tool_call_id:
                 return invalid(f"{where}.tool_call_id is required in a tool message", param=f"{where}.tool_call_id")
-            content = tuple(p for p in _parts(m.content, where, losses) if isinstance(p, Text | Image))
-            return Turn("user", (ToolResult(call_id=m.tool_call_id, parts=content),))
+            content = tuple(part for part in _parts(m.content, losses) if isinstance(part, Text | Image))
+            result = ToolResult(call_id=m.tool_call_id, name=names.get(m.tool_call_id, ""), parts=content)
+            return Turn("user", (result,))
+        case "system" | "developer" | "user":
+            if m.content is None:
+                return invalid(f"{where}.content is required: a string or a list of parts", param=f"{where}.content")
+            return Turn("user" if m.role == "user" else "system", tuple(_parts(m.content, losses)))
         case "function":
             return invalid(
                 f"{where}: the role 'function' is retired; use role 'tool' with tool_call_id", param=f"{where}.role"
@@ -144,28 +195,22 @@ def _turn(m: MessageField, at: int, losses: list[Loss]) -> Turn | Failure:
             return invalid(f"{where}.role must be system, developer, user, assistant or tool", param=f"{where}.role")
 
 
-def _assistant(m: MessageField, where: str, losses: list[Loss]) -> Turn:
+def _assistant(m: MessageField, losses: list[Loss]) -> Turn:
     parts: list[Part] = []
     if m.reasoning_content:
         parts.append(Thinking(text=m.reasoning_content, origin="openai_chat"))
-    parts += _parts(m.content, where, losses)
+    parts += _parts(m.content, losses)
     if m.refusal:
         parts.append(Refusal(m.refusal))
-    if given(m.audio):
-        losses.append(Loss(f"{where}.audio", "no equivalent"))
-    if m.function_call is not None:
-        losses.append(Loss(f"{where}.function_call", "retired; use tool_calls"))
-    parts += [read_call(call) for call in m.tool_calls or ()]
+    parts += [read_call(call, at) for at, call in enumerate(m.tool_calls or ())]
     return Turn("assistant", tuple(parts))
 
 
-def _parts(content: str | list[ContentPart] | None, where: str, losses: list[Loss]) -> list[Part]:
-    if content is None:
-        return []
+def _parts(content: str | list[ContentPart] | None, losses: list[Loss]) -> list[Part]:
     if isinstance(content, str):
         return [Text(content)] if content else []
     parts: list[Part] = []
-    for at, part in enumerate(content):
+    for part in content or ():
         if part.type == "text" and part.text is not None:
             parts.append(Text(part.text))
         elif part.type == "refusal" and part.refusal is not None:
@@ -173,20 +218,29 @@ def _parts(content: str | list[ContentPart] | None, where: str, losses: list[Los
         elif part.type == "image_url" and part.image_url is not None:
             parts.append(read_image(part.image_url.url, part.image_url.detail))
         else:
-            losses.append(Loss(f"{where}.content[{at}]", f"{part.type[:32]} has no equivalent"))
+            once(losses, f"messages[].content[type={part.type[:32]}]", "no equivalent; left out")
     return parts
 
 
 def read_image(url: str, detail: str | None) -> Image:
-    match = DATA_URL.match(url)
-    if match is None or not match.group(3):
+    """A data URL becomes standard base64 with padding, however it was written; any other URL stays one."""
+    head, comma, data = url[5:].partition(",")
+    if url[:5].lower() != "data:" or not comma:
         return Image(url=url, detail=detail)
-    return Image(media_type=match.group(1) or "image/png", data=match.group(4), detail=detail)
+    words = [word.strip() for word in head.split(";")]
+    if words[-1].lower() != "base64":
+        data = base64.b64encode(unquote_to_bytes(data)).decode()
+    elif len(data) % 4 or any(sign in data for sign in "%-_ \n\r\t"):
+        data = "".join(unquote(data).split()).rstrip("=").replace("-", "+").replace("_", "/")
+        data += "=" * (-len(data) % 4)
+    media = words[0].lower() if "/" in words[0] else "image/png"
+    return Image(media_type=media, data=data, detail=detail)
 
 
-def _tools(fields: list[ToolField] | tuple[()], losses: list[Loss]) -> tuple[Tool, ...]:
+# --- tools ---------------------------------------------------------------------------------------------------------
+def _tools(fields: Iterable[ToolField], losses: list[Loss]) -> tuple[Tool, ...]:
     tools: list[Tool] = []
-    for at, field in enumerate(fields):
+    for field in fields:
         if field.function is not None:
             f = field.function
             schema = f.parameters if given(f.parameters) else None
@@ -194,186 +248,49 @@ def _tools(fields: list[ToolField] | tuple[()], losses: list[Loss]) -> tuple[Too
         elif field.custom is not None:
             c = field.custom
             tools.append(Tool(name=c.name, description=c.description, schema=msgspec.Raw(_TEXT_INPUT)))
-            losses.append(Loss(f"tools[{at}]", "a free-text tool became a function with one string"))
+            once(losses, "tools[].custom", "a free-text tool became a function with one string")
+            if b'"grammar"' in bytes(c.format):
+                once(losses, "tools[].custom.format", "no equivalent")
         else:
-            losses.append(Loss(f"tools[{at}]", f"{field.type[:32]} has no equivalent"))
+            once(losses, f"tools[type={field.type[:32]}]", "no equivalent; left out")
     return tuple(tools)
-
-
-_TEXT_INPUT = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
 
 
 def _tool_choice(r: Request, losses: list[Loss]) -> ToolChoice | Failure | None:
     choice, parallel = r.tool_choice, r.parallel_tool_calls
     if choice is None:
         return ToolChoice(parallel=parallel) if parallel is not None else None
-    if choice in ("auto", "none", "required"):
-        return ToolChoice(mode=choice, parallel=parallel)
-    if isinstance(choice, dict):
-        for kind in ("function", "custom"):
-            named = choice.get(kind)
-            if isinstance(named, dict) and isinstance(named.get("name"), str):
-                return ToolChoice(mode="tool", name=named["name"], parallel=parallel)
-        allowed = choice.get("allowed_tools")
-        if isinstance(allowed, dict):
-            losses.append(Loss("tool_choice.allowed_tools", "all tools stay allowed"))
-            return ToolChoice(mode="required" if allowed.get("mode") == "required" else "auto", parallel=parallel)
-    return invalid(
-        "tool_choice must be 'none', 'auto', 'required' or {type: function, function: {name}}", param="tool_choice"
-    )
-
-
-# --- from the hub ------------------------------------------------------------------------------------------------
-def unable(message: str, param: str = "") -> Failure:
-    """The target's format cannot express this request at all."""
-    return Failure(
-        kind=Kind.CAPABILITY, fault=FaultClass.CAPABILITY, source="gateway", message=message, param=param, status=400
-    )
-
-
-def encode_request(request: ChatRequest, model: str) -> Encoded | Failure:
-    if request.choices > 1:
-        return unable("more than one choice cannot be asked for across formats", "n")
-    losses: list[Loss] = []
-    messages: list[dict[str, Any]] = []
-    for turn in request.turns:
-        _write_turn(turn, messages, losses)
-    made: dict[str, Any] = {"model": model, "messages": messages}
-    if request.tools:
-        tools = []
-        for tool in request.tools:
-            if TOOL_NAME.match(tool.name) is None:
-                return unable(f"the tool name '{tool.name[:80]}' does not fit: at most 64 of A-Z a-z 0-9 _ -", "tools")
-            tools.append(_tool_object(tool))
-        made["tools"] = tools
-    _write_choice(request, made, losses)
-    if request.max_output_tokens is not None:
-        made["max_completion_tokens"] = request.max_output_tokens
-    if request.stop:
-        made["stop"] = list(request.stop[:STOP_MAX])
-        if len(request.stop) > STOP_MAX:
-            losses.append(Loss("stop", f"only the first {STOP_MAX} are carried"))
-    s = request.sampling
-    for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed"):
-        value = getattr(s, name)
-        if value is not None:
-            made[name] = value
-    if s.top_k is not None:
-        losses.append(Loss("top_k", "no equivalent"))
-    if request.user:
-        made["user"] = request.user
-    if request.stream:
-        made["stream"] = True
-        made["stream_options"] = {"include_usage": True}
-    return Encoded(msgspec.json.encode(made), tuple(losses))
-
-
-def _tool_object(tool: Tool) -> dict[str, Any]:
-    function: dict[str, Any] = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.schema is not None:
-        function["parameters"] = tool.schema
-    if tool.strict is not None:
-        function["strict"] = tool.strict
-    return {"type": "function", "function": function}
-
-
-def _write_choice(request: ChatRequest, made: dict[str, Any], losses: list[Loss]) -> None:
-    choice = request.tool_choice
-    if choice is None:
-        return
-    if not request.tools:
-        if choice.mode not in ("auto", "none"):
-            losses.append(Loss("tool_choice", "there are no tools"))
-        return
-    if choice.mode == "tool":
-        made["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
-    else:
-        made["tool_choice"] = choice.mode
-    if choice.parallel is not None:
-        made["parallel_tool_calls"] = choice.parallel
-
-
-def _write_turn(turn: Turn, messages: list[dict[str, Any]], losses: list[Loss]) -> None:
-    match turn.role:
-        case "system":
-            text = "".join(p.text for p in turn.parts if isinstance(p, Text))
-            if text:
-                messages.append({"role": "system", "content": text})
-        case "assistant":
-            message = _assistant_object(turn, losses)
-            if message is not None:
-                messages.append(message)
-        case "user":
-            _write_user(turn, messages, losses)
+    match choice:
+        case "auto" | "none" | "required":
+            return ToolChoice(mode=choice, parallel=parallel)
+        case {"function": {"name": str(name)}} | {"custom": {"name": str(name)}}:
+            return ToolChoice(mode="tool", name=name, parallel=parallel)
+        case {"allowed_tools": {"mode": "auto" | "required" as mode}}:
+            return ToolChoice(mode=mode, parallel=parallel)
         case _:
-            assert_never(turn.role)
+            return invalid(
+                "tool_choice must be 'none', 'auto', 'required', {type: function, function: {name}} or"
+                " {type: allowed_tools, allowed_tools: {mode, tools}}",
+                param="tool_choice",
+            )
 
 
-def _write_user(turn: Turn, messages: list[dict[str, Any]], losses: list[Loss]) -> None:
-    """Tool results become messages of their own, first; what they show as images follows as a user message (E.2)."""
-    content: list[dict[str, Any]] = []
-    for part in turn.parts:
-        match part:
-            case ToolResult():
-                text = "".join(p.text for p in part.parts if isinstance(p, Text))
-                images = [p for p in part.parts if isinstance(p, Image)]
-                if part.is_error:
-                    text = f"Error: {text}"
-                messages.append({"role": "tool", "tool_call_id": part.call_id[:CALL_ID], "content": text})
-                if images:
-                    content += [_image_object(p) for p in images]
-                    losses.append(Loss("tool_result.image", "moved into a user message"))
-            case Text(text=text):
-                content.append({"type": "text", "text": text})
-            case Image():
-                content.append(_image_object(part))
-            case ToolCall() | Thinking() | Refusal():
-                losses.append(Loss(f"user.{type(part).__name__.lower()}", "not possible in a user turn"))
-            case _:
-                assert_never(part)
-    if not content:
-        return
-    if all(part["type"] == "text" for part in content) and len(content) == 1:
-        messages.append({"role": "user", "content": content[0]["text"]})
-    else:
-        messages.append({"role": "user", "content": content})
+def _allowed(choice: Any, tools: tuple[Tool, ...], losses: list[Loss]) -> tuple[Tool, ...]:
+    """`allowed_tools` is carried by offering only those (E.3)."""
+    match choice:
+        case {"allowed_tools": {"tools": list(items)}}:
+            names = {_tool_name(item) for item in items}
+            left = tuple(tool for tool in tools if tool.name in names)
+            if not left:
+                once(losses, "tool_choice.allowed_tools", "names no tool of this request; all stay allowed")
+            return left or tools
+        case _:
+            return tools
 
 
-def _assistant_object(turn: Turn, losses: list[Loss]) -> dict[str, Any] | None:
-    text: list[str] = []
-    calls: list[dict[str, Any]] = []
-    message: dict[str, Any] = {"role": "assistant"}
-    for part in turn.parts:
-        match part:
-            case Text(text=value):
-                text.append(value)
-            case Refusal(text=value):
-                message["refusal"] = value
-            case ToolCall():
-                call = call_object(part)
-                call["id"] = part.id[:CALL_ID]
-                calls.append(call)
-            case Thinking():
-                losses.append(Loss("thinking", "reasoning is not replayed in this format"))
-            case Image():
-                losses.append(Loss("assistant.image", "not possible in an assistant turn"))
-            case ToolResult():
-                losses.append(Loss("assistant.tool_result", "not possible in an assistant turn"))
-            case _:
-                assert_never(part)
-    message["content"] = "".join(text) if text else None
-    if calls:
-        message["tool_calls"] = calls
-    if message["content"] is None and not calls and "refusal" not in message:
-        return None
-    return message
-
-
-def _image_object(image: Image) -> dict[str, Any]:
-    url = image.url or f"data:{image.media_type or 'image/png'};base64,{image.data or ''}"
-    made: dict[str, Any] = {"url": url}
-    if image.detail is not None:
-        made["detail"] = image.detail
-    return {"type": "image_url", "image_url": made}
+def _tool_name(item: Any) -> str:
+    match item:
+        case {"function": {"name": str(name)}} | {"custom": {"name": str(name)}} | {"name": str(name)}:
+            return name
+        case _:
+            return ""

@@ -1,4 +1,4 @@
-"""Complete answers of Chat Completions. Source: wire-formats.md A.4, E.4, E.5."""
+"""Complete answers of Chat Completions, and the words that streams share. Source: wire-formats.md A.4, E.4, E.5."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import msgspec
 
 from trunkline.dialects.complaints import given
 from trunkline.dialects.contract import Answer, Encoded
-from trunkline.dialects.openai_chat.schema import Completion, ToolCallField, UsageField
+from trunkline.dialects.openai_chat.loose import read_completion, read_usage_field, word
+from trunkline.dialects.openai_chat.schema import Checked, CheckedMessage, DeltaField, ToolCallField
 from trunkline.types.canonical import (
     ChatResponse,
     FinishReason,
@@ -25,7 +26,7 @@ from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.usage import Usage
 from trunkline.types.wire import Loss
 
-_completion = msgspec.json.Decoder(Completion)
+_checked = msgspec.json.Decoder(Checked)
 
 FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -34,6 +35,15 @@ FINISH: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+
+#: Counts beyond this are nobody's; it keeps every sum of them exact in JSON (reliability.md A12).
+TOKENS_MAX = 2**53
+
+
+def once(losses: list[Loss], field: str, reason: str) -> None:
+    """The list travels in a header: one entry a field, however often it came."""
+    if all(loss.field != field for loss in losses):
+        losses.append(Loss(field, reason))
 
 
 def unusable(message: str) -> Failure:
@@ -50,56 +60,68 @@ def unusable(message: str) -> Failure:
     )
 
 
-def parse(body: bytes) -> Completion | Failure:
-    try:
-        completion = _completion.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return unusable("the provider's answer is not a chat completion")
-    if not completion.choices:
-        return unusable("the provider's answer has no choices")
-    return completion
-
-
+# --- the check -----------------------------------------------------------------------------------------------------
 def check(body: bytes) -> Answer | Failure:
-    completion = parse(body)
-    if isinstance(completion, Failure):
-        return completion
-    finish = ""
-    empty = True
-    for choice in completion.choices:
-        if choice.finish_reason is None:
-            return unusable("the provider's answer is not finished")
-        finish = finish or choice.finish_reason
-        m = choice.message
-        empty = empty and not (m.content or m.refusal or m.tool_calls or m.reasoning_content or given(m.audio))
+    """Contents are skipped, not built. A missing finish reason is no fault: the framing says that all is there."""
+    try:
+        checked = _checked.decode(body)
+    except msgspec.ValidationError:
+        return unusable("the provider's answer is not a chat completion")
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return _check_loosely(body)
+    if not any(choice.message is not None for choice in checked.choices):
+        return unusable("the provider's answer has no choices")
+    finish = next((said for choice in checked.choices if (said := word(choice.finish_reason))), "")
     return Answer(
-        id=completion.id,
-        model=completion.model,
+        id=word(checked.id),
+        model=word(checked.model),
         finish=finish,
-        usage=read_usage(completion.usage),
-        empty=empty,
-        blocked=finish == "content_filter",
+        usage=read_usage(checked.usage),
+        empty=not any(_says(choice.message) for choice in checked.choices),
+        blocked=any(choice.finish_reason == "content_filter" for choice in checked.choices),
     )
 
 
-def read_usage(field: UsageField | None) -> Usage | None:
+def _says(message: CheckedMessage | None) -> bool:
+    if message is None:
+        return False
+    values = (getattr(message, field) for field in CheckedMessage.__struct_fields__)
+    return any(bytes(value) not in (b"", b"null", b'""', b"[]") for value in values)
+
+
+def _check_loosely(body: bytes) -> Answer | Failure:
+    """Only for what `msgspec` refuses and JSON allows: half of a surrogate pair."""
+    completion = read_completion(body) if b"\\u" in body else None
+    if completion is None:
+        return unusable("the provider's answer is not a chat completion")
+    finish = completion.choices[0].finish_reason or ""
+    usage = read_usage(completion.usage)
+    return Answer(id=word(completion.id), model=word(completion.model), finish=finish, usage=usage)
+
+
+# --- usage and finish ----------------------------------------------------------------------------------------------
+def read_usage(raw: msgspec.Raw) -> Usage | None:
     """uncached = prompt − cached − cache writes; output already includes reasoning (E.5)."""
+    field = read_usage_field(raw)
     if field is None or (field.prompt_tokens is None and field.completion_tokens is None):
         return None
-    prompt = field.prompt_tokens or 0
-    details = field.prompt_tokens_details
-    cached = (details.cached_tokens or 0) if details is not None else 0
-    written = (details.cache_write_tokens or 0) if details is not None else 0
-    reasoning = 0
+    cached = written = reasoning = 0
+    if field.prompt_tokens_details is not None:
+        cached = _tokens(field.prompt_tokens_details.cached_tokens)
+        written = _tokens(field.prompt_tokens_details.cache_write_tokens)
     if field.completion_tokens_details is not None:
-        reasoning = field.completion_tokens_details.reasoning_tokens or 0
+        reasoning = _tokens(field.completion_tokens_details.reasoning_tokens)
     return Usage(
-        input_uncached=max(0, prompt - cached - written),
+        input_uncached=max(0, _tokens(field.prompt_tokens) - cached - written),
         cache_read=cached,
         cache_write_5m=written,
-        output=field.completion_tokens or 0,
+        output=_tokens(field.completion_tokens),
         reasoning=reasoning,
     )
+
+
+def _tokens(count: int | None) -> int:
+    return min(max(count or 0, 0), TOKENS_MAX)
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
@@ -129,55 +151,105 @@ def finish_word(reason: FinishReason) -> str:
             assert_never(reason)
 
 
+def finish_of(reason: str, called: bool, losses: list[Loss]) -> FinishReason:
+    """Some servers say `stop` after a tool call; to the caller that would mean that there is nothing to run."""
+    known = FINISH.get(reason)
+    if known is None and reason:
+        once(losses, "finish_reason", "an unknown reason became stop")
+    known = known or "stop"
+    return "tool_calls" if called and known == "stop" else known
+
+
+# --- to the hub ----------------------------------------------------------------------------------------------------
 def decode_response(body: bytes) -> ChatResponse | Failure:
-    completion = parse(body)
-    if isinstance(completion, Failure):
-        return completion
+    completion = read_completion(body)
+    if completion is None or not completion.choices:
+        return unusable("the provider's answer is not a chat completion")
     choice = completion.choices[0]
-    m = choice.message
-    parts: list[Part] = []
-    if m.reasoning_content:
-        parts.append(Thinking(text=m.reasoning_content, origin="openai_chat"))
-    if m.content:
-        parts.append(Text(m.content))
-    if m.refusal:
-        parts.append(Refusal(m.refusal))
-    parts += [read_call(call) for call in m.tool_calls or ()]
     losses: list[Loss] = []
-    if given(m.audio):
-        losses.append(Loss("choices[0].message.audio", "no equivalent"))
+    parts = _parts(choice.message, losses)
     if len(completion.choices) > 1:
         losses.append(Loss("choices", "only the first is carried"))
+    called = any(isinstance(part, ToolCall) for part in parts)
     return ChatResponse(
-        id=completion.id,
-        model=completion.model,
+        id=word(completion.id),
+        model=word(completion.model),
         parts=tuple(parts),
-        finish=FINISH.get(choice.finish_reason or "", "stop"),
+        finish=finish_of(choice.finish_reason or "", called, losses),
         usage=read_usage(completion.usage),
         losses=tuple(losses),
     )
 
 
-def read_call(call: ToolCallField) -> ToolCall:
+def _parts(m: DeltaField, losses: list[Loss]) -> list[Part]:
+    parts: list[Part] = []
+    thinking = m.reasoning_content or m.reasoning
+    if thinking:
+        parts.append(Thinking(text=whole(thinking), origin="openai_chat"))
+    if m.content:
+        parts.append(Text(whole(m.content)))
+    if m.refusal:
+        parts.append(Refusal(whole(m.refusal)))
+    for at, call in enumerate(m.tool_calls or ()):
+        parts.append(read_call(call, at))
+    if m.function_call is not None and not m.tool_calls:
+        parts.append(read_call(ToolCallField(function=m.function_call), 0))
+    if given(m.audio):
+        losses.append(Loss("choices[0].message.audio", "no equivalent"))
+    return parts
+
+
+def whole(text: str) -> str:
+    """Half of a surrogate pair cannot be written as UTF-8; it becomes U+FFFD, two halves become one character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def read_call(call: ToolCallField, at: int) -> ToolCall:
+    """Call number `at` of its turn. A free-text call becomes one with a single string (E.3)."""
+    id = whole(call.id or f"call_{at}")
     if call.custom is not None:
-        return ToolCall(call.id or "", call.custom.name or "", json.dumps({"input": call.custom.input or ""}))
-    function = call.function
-    if function is None:
-        return ToolCall(call.id or "", "", "")
-    return ToolCall(call.id or "", function.name or "", function.arguments or "")
+        return ToolCall(id, whole(call.custom.name or ""), json.dumps({"input": whole(call.custom.input or "")}))
+    if call.function is None:
+        return ToolCall(id, "", "")
+    return ToolCall(id, whole(call.function.name or ""), whole(call.function.arguments or ""))
 
 
+# --- from the hub --------------------------------------------------------------------------------------------------
 def call_object(part: ToolCall) -> dict[str, Any]:
     return {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": part.arguments or "{}"}}
 
 
 def encode_response(response: ChatResponse, created: int) -> Encoded:
+    losses: list[Loss] = []
+    made: dict[str, Any] = {
+        "id": response.id,
+        "object": "chat.completion",
+        "created": created,
+        "model": response.model,
+        "choices": [
+            {
+                "index": 0,
+                "message": _message(response.parts, losses),
+                "logprobs": None,
+                "finish_reason": finish_word(response.finish),
+            }
+        ],
+    }
+    if response.usage is not None:
+        made["usage"] = usage_object(response.usage)
+    return Encoded(msgspec.json.encode(made), tuple(losses))
+
+
+def _message(parts: tuple[Part, ...], losses: list[Loss]) -> dict[str, Any]:
     text: list[str] = []
     thinking: list[str] = []
     refusal: list[str] = []
     calls: list[dict[str, Any]] = []
-    losses: list[Loss] = []
-    for part in response.parts:
+    for part in parts:
         match part:
             case Text(text=value):
                 text.append(value)
@@ -185,35 +257,26 @@ def encode_response(response: ChatResponse, created: int) -> Encoded:
                 if value:
                     thinking.append(value)
                 if signature or part.redacted:
-                    losses.append(Loss("thinking.signature", "no equivalent"))
+                    once(losses, "thinking.signature", "no equivalent")
             case Refusal(text=value):
                 refusal.append(value)
             case ToolCall():
                 calls.append(call_object(part))
                 if part.signature:
-                    losses.append(Loss("thought_signature", "no equivalent"))
+                    once(losses, "thought_signature", "no equivalent")
             case Image():
-                losses.append(Loss("image", "not possible in a chat answer"))
+                once(losses, "image", "not possible in a chat answer")
             case ToolResult():
-                losses.append(Loss("tool_result", "not possible in an answer"))
+                once(losses, "tool_result", "not possible in an answer")
             case _:
                 assert_never(part)
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": "".join(text) if text or not calls else None,
+        "content": "".join(text) if text or not (calls or refusal) else None,
         "refusal": "".join(refusal) or None,
     }
     if thinking:
         message["reasoning_content"] = "\n".join(thinking)
     if calls:
         message["tool_calls"] = calls
-    made: dict[str, Any] = {
-        "id": response.id,
-        "object": "chat.completion",
-        "created": created,
-        "model": response.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_word(response.finish)}],
-    }
-    if response.usage is not None:
-        made["usage"] = usage_object(response.usage)
-    return Encoded(msgspec.json.encode(made), tuple(losses))
+    return message

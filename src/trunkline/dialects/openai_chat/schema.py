@@ -1,19 +1,24 @@
 """Chat Completions as partial structs: only fields that Trunkline reads. `null` counts as absent (Ark SDKs send it).
 
+Requests are read strictly, so that a wrong type is named to the caller. Answers are read strictly first and then, if
+a compatible server writes one differently, loosely (`loose.py`): an odd field must not cost a good answer.
 Source: wire-formats.md A.4, D.7.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta, Raw
 
-from trunkline.dialects.complaints import ABSENT, Count, Positive
+from trunkline.dialects.complaints import ABSENT, Count
 
-Raw = msgspec.Raw
+#: OpenAI's own bounds of `n`.
+Choices = Annotated[int, Meta(ge=1, le=128)]
 
 
+# --- requests ----------------------------------------------------------------------------------------------------
 class StreamOptionsField(msgspec.Struct):
     include_usage: bool | None = None
 
@@ -27,26 +32,25 @@ class Peeked(msgspec.Struct):
     stream_options: StreamOptionsField | None = None
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
-    n: Positive | None = None
+    n: Choices | None = None
     tools: list[Raw] | None = None
     functions: list[Raw] | None = None
     response_format: Raw = ABSENT
     user: str | None = None
     safety_identifier: str | None = None
-    metadata: dict[str, Any] | None = None
 
 
-class FunctionCall(msgspec.Struct, omit_defaults=True):
+class FunctionCall(msgspec.Struct):
     name: str | None = None
     arguments: str | None = None
 
 
-class CustomCall(msgspec.Struct, omit_defaults=True):
+class CustomCall(msgspec.Struct):
     name: str | None = None
     input: str | None = None
 
 
-class ToolCallField(msgspec.Struct, omit_defaults=True):
+class ToolCallField(msgspec.Struct):
     id: str | None = None
     type: str | None = None
     function: FunctionCall | None = None
@@ -54,12 +58,12 @@ class ToolCallField(msgspec.Struct, omit_defaults=True):
     index: int | None = None
 
 
-class ImageUrl(msgspec.Struct, omit_defaults=True):
+class ImageUrl(msgspec.Struct):
     url: str
     detail: str | None = None
 
 
-class ContentPart(msgspec.Struct, omit_defaults=True):
+class ContentPart(msgspec.Struct):
     type: str
     text: str | None = None
     refusal: str | None = None
@@ -72,10 +76,7 @@ class MessageField(msgspec.Struct):
     tool_calls: list[ToolCallField] | None = None
     tool_call_id: str | None = None
     refusal: str | None = None
-    name: str | None = None
     reasoning_content: str | None = None
-    audio: Raw = ABSENT
-    function_call: FunctionCall | None = None
 
 
 class FunctionField(msgspec.Struct):
@@ -88,6 +89,7 @@ class FunctionField(msgspec.Struct):
 class CustomField(msgspec.Struct):
     name: str
     description: str | None = None
+    format: Raw = ABSENT
 
 
 class ToolField(msgspec.Struct):
@@ -107,16 +109,17 @@ class Request(msgspec.Struct):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     stop: str | list[str] | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    seed: int | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     n: int | None = None
     user: str | None = None
     safety_identifier: str | None = None
 
 
+# --- answers -----------------------------------------------------------------------------------------------------
 class PromptDetails(msgspec.Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
@@ -133,29 +136,33 @@ class UsageField(msgspec.Struct):
     completion_tokens_details: CompletionDetails | None = None
 
 
-class AnswerMessage(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: list[ToolCallField] | None = None
+class CheckedMessage(msgspec.Struct):
+    content: Raw = ABSENT
+    refusal: Raw = ABSENT
+    reasoning_content: Raw = ABSENT
+    reasoning: Raw = ABSENT
+    tool_calls: Raw = ABSENT
+    function_call: Raw = ABSENT
     audio: Raw = ABSENT
 
 
-class Choice(msgspec.Struct):
-    message: AnswerMessage
-    finish_reason: str | None = None
-    index: int = 0
+class CheckedChoice(msgspec.Struct):
+    message: CheckedMessage | None = None
+    finish_reason: Any = None
 
 
-class Completion(msgspec.Struct):
-    choices: list[Choice]
-    id: str = ""
-    model: str = ""
-    usage: UsageField | None = None
+class Checked(msgspec.Struct):
+    """A complete answer whose content nobody here needs to see."""
+
+    choices: list[CheckedChoice]
+    id: Any = None
+    model: Any = None
+    usage: Raw = ABSENT
 
 
 class DeltaField(msgspec.Struct):
-    role: str | None = None
+    """A delta of a stream, and likewise the message of a complete answer."""
+
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
@@ -163,6 +170,19 @@ class DeltaField(msgspec.Struct):
     tool_calls: list[ToolCallField] | None = None
     function_call: FunctionCall | None = None
     audio: Raw = ABSENT
+
+
+class Choice(msgspec.Struct):
+    message: DeltaField
+    finish_reason: str | None = None
+    index: int = 0
+
+
+class Completion(msgspec.Struct):
+    choices: list[Choice]
+    id: Any = None
+    model: Any = None
+    usage: Raw = ABSENT
 
 
 class ChunkChoice(msgspec.Struct):
@@ -173,7 +193,8 @@ class ChunkChoice(msgspec.Struct):
 
 class Chunk(msgspec.Struct):
     choices: list[ChunkChoice] | None = None
-    id: str | None = None
-    model: str | None = None
-    usage: UsageField | None = None
+    id: Any = None
+    model: Any = None
+    object: Any = None
+    usage: Raw = ABSENT
     error: Raw = ABSENT

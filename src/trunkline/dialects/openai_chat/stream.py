@@ -1,34 +1,37 @@
-"""Streams of Chat Completions: tap, reader, writer. Source: wire-formats.md A.4, A.9, E.10; reliability.md 2."""
+"""The tap of Chat Completions streams, and what it shares with the reader. Source: wire-formats.md A.4, A.9;
+reliability.md section 2. Reader and writer stand in `reader.py` and `writer.py`."""
 
 from __future__ import annotations
-
-from typing import Any, assert_never
 
 import msgspec
 
 from trunkline.dialects.complaints import given
-from trunkline.dialects.contract import Answer, StreamOptions
+from trunkline.dialects.contract import StreamOptions
 from trunkline.dialects.openai_chat.errors import read_error
-from trunkline.dialects.openai_chat.response import FINISH, finish_word, read_usage, usage_object
-from trunkline.dialects.openai_chat.schema import Chunk, DeltaField, ToolCallField
-from trunkline.dialects.reading import SseReader
+from trunkline.dialects.openai_chat.loose import read_chunk, word
+from trunkline.dialects.openai_chat.response import read_usage
+from trunkline.dialects.openai_chat.schema import Chunk, ChunkChoice, DeltaField
 from trunkline.dialects.tap import CONTENT, DROP, PASS, STOP, SseTap
-from trunkline.types.canonical import (
-    BlockStart,
-    BlockStop,
-    Delta,
-    End,
-    Event,
-    Finish,
-    Start,
-    Used,
-)
-from trunkline.types.usage import Usage
-from trunkline.types.wire import Loss
 
-_chunk = msgspec.json.Decoder(Chunk)
 DONE = b"data: [DONE]\n\n"
-MALFORMED = b": trunkline left out a malformed event\n\n"
+
+#: A comment without a blank line of its own belongs to the event behind it. With one the SDK dispatches an empty
+#: event, and raises, if the provider ever sent an `id:` line (A.9).
+MALFORMED = b": trunkline dropped a malformed event\n"
+
+#: What the SDK does not take for an error either: it goes by truth in Python's sense.
+_NO_ERROR = (b'""', b"false", b"0", b"{}", b"[]")
+
+
+def is_done(data: bytes) -> bool:
+    return data.strip() == b"[DONE]"
+
+
+def is_error(name: bytes, chunk: Chunk) -> bool:
+    """OpenAI's own shape, an event that is called so, and vLLM's `"object":"error"`."""
+    if given(chunk.error) and bytes(chunk.error) not in _NO_ERROR:
+        return True
+    return not chunk.choices and (name == b"error" or chunk.object == "error")
 
 
 def carries(delta: DeltaField | None) -> bool:
@@ -37,11 +40,16 @@ def carries(delta: DeltaField | None) -> bool:
         return False
     if delta.content or delta.refusal or delta.reasoning_content or delta.reasoning:
         return True
-    if given(delta.audio):
+    if given(delta.audio) or (
+        delta.function_call is not None and (delta.function_call.name or delta.function_call.arguments)
+    ):
         return True
-    if delta.function_call is not None:
-        return True
-    return any(c.function is not None or c.custom is not None for c in delta.tool_calls or ())
+    for call in delta.tool_calls or ():
+        if call.function is not None and (call.function.name or call.function.arguments):
+            return True
+        if call.custom is not None and (call.custom.name or call.custom.input):
+            return True
+    return False
 
 
 class ChatTap(SseTap):
@@ -51,250 +59,84 @@ class ChatTap(SseTap):
 
     def __init__(self, options: StreamOptions) -> None:
         super().__init__(options)
-        self.open_choices: set[int] = set()
-        self.usage: Usage | None = None
+        self.seen: set[int] = set()
+        self.ended: set[int] = set()
+        self.calling: set[int] = set()  # choices with a tool call under way
 
     def sentinel(self, data: bytes) -> bool:
-        if data.strip() != b"[DONE]":
+        """`[DONE]` in front of the finish would make a cut answer look whole: it does not pass (2.6, 2.10)."""
+        if not is_done(data):
             return False
-        self.terminated = True
+        if self.blind or (self.ended and self.ended >= self.seen):
+            self.finished = self.terminated = True
+        else:
+            self.broken = "unfinished"
         return True
 
     def look(self, name: bytes, data: bytes) -> int:
-        if self.content and not self.open_structured and _plain(data):
+        if self.content and self.options.choices == 1 and _plain(data) and not name:
             return CONTENT
-        chunk = _chunk.decode(data)
-        if given(chunk.error):
+        chunk = read_chunk(data)
+        if chunk is None:
+            if name == b"error":
+                self.error = read_error(200, data)
+                return STOP
+            return PASS
+        if is_error(name, chunk):
             self.error = read_error(200, data)
             return STOP
-        if chunk.usage is not None:
-            self.usage = read_usage(chunk.usage) or self.usage
-            self.answer = msgspec.structs.replace(self.answer, usage=self.usage)
-        flags = self._choices(chunk)
-        if chunk.id and not self.answer.id:
-            self.answer = msgspec.structs.replace(self.answer, id=chunk.id, model=chunk.model or "")
-        if chunk.usage is not None and not chunk.choices and self.options.strip_usage:
-            return DROP
-        return flags
-
-    def _choices(self, chunk: Chunk) -> int:
         flags = PASS
         for choice in chunk.choices or ():
-            self.open_choices.add(choice.index)
-            if carries(choice.delta):
-                flags = CONTENT
-                if choice.delta is not None and choice.delta.tool_calls:
-                    self.open_structured = True
-            if choice.finish_reason is not None:
-                self.open_choices.discard(choice.index)
-                self.open_structured = False
-                if not self.open_choices:
-                    self.finished = True
-                self.answer = msgspec.structs.replace(
-                    self.answer,
-                    finish=choice.finish_reason,
-                    blocked=choice.finish_reason == "content_filter",
-                    empty=not self.content and flags == PASS,
-                )
+            flags |= self._choice(choice)
+        metered = given(chunk.usage)
+        if not self.answer.id or metered:
+            self.answer = msgspec.structs.replace(
+                self.answer,
+                id=self.answer.id or word(chunk.id),
+                model=self.answer.model or word(chunk.model),
+                usage=read_usage(chunk.usage) or self.answer.usage,
+            )
+        return DROP if metered and not chunk.choices and self.options.strip_usage else flags
+
+    def _choice(self, choice: ChunkChoice) -> int:
+        at, delta = choice.index, choice.delta
+        self.seen.add(at)
+        flags = CONTENT if carries(delta) else PASS
+        if flags and delta is not None and (delta.tool_calls or delta.function_call is not None):
+            self.calling.add(at)
+        if choice.finish_reason:
+            self.ended.add(at)
+            self.calling.discard(at)
+            self.finished = len(self.ended) >= self.options.choices and self.ended >= self.seen
+            self.answer = msgspec.structs.replace(
+                self.answer,
+                finish=self.answer.finish or choice.finish_reason,
+                blocked=self.answer.blocked or choice.finish_reason == "content_filter",
+                empty=not self.content and not flags,
+            )
+        self.open_structured = bool(self.calling)
         return flags
 
     def finalise(self) -> bytes:
-        return b"" if self.terminated else DONE
+        return self.last() + (b"" if self.terminated or self.error is not None or self.broken else DONE)
 
 
 def _plain(data: bytes) -> bool:
-    """Nothing but text: no finish reason but null, no usage but null, no error, no tool call."""
+    """Nothing but text of choice 0: no finish reason but null, no usage but null, no error, no tool call.
+
+    A quote inside a JSON string is escaped, so these marks are keys wherever they stand. What is unclear is decoded.
+    """
     at = data.find(b'"finish_reason":')
-    if at < 0 or data.find(b'"finish_reason":', at + 16) >= 0 or not _null(data, at + 16):
+    if at < 0 or not _null(data, at + 16) or data.find(b'"finish_reason"', at + 16) >= 0:
         return False
-    at = data.find(b'"usage":')
+    at = data.find(b'"usage"')
     if at >= 0 and not _null(data, at + 8):
         return False
-    return b'"error"' not in data and b'"tool_calls"' not in data
+    at = data.find(b'"index":')
+    if at < 0 or not data.startswith((b"0,", b" 0,", b"0}", b" 0}"), at + 8):
+        return False
+    return b'"error"' not in data and b'"tool_calls"' not in data and b'"function_call"' not in data
 
 
 def _null(data: bytes, at: int) -> bool:
-    return data.startswith(b"null", at) or data.startswith(b" null", at)
-
-
-class ChatReader(SseReader):
-    """Chunks to canonical events. Blocks are opened as deltas appear; tool calls are told apart by their index."""
-
-    def __init__(self, options: StreamOptions) -> None:
-        super().__init__(options)
-        self.started = False
-        self.next_index = 0
-        self.open_text: tuple[str, int] | None = None  # (kind, block) of the open text-like block
-        self.calls: dict[int, int] = {}
-        self.finish: Finish | None = None
-
-    def sentinel(self, data: bytes, out: list[Event]) -> bool:
-        if data.strip() != b"[DONE]":
-            return False
-        self.terminated = True
-        out.append(End())
-        return True
-
-    def read(self, name: bytes, data: bytes, out: list[Event]) -> int:
-        try:
-            chunk = _chunk.decode(data)
-        except msgspec.ValidationError:
-            return PASS
-        if given(chunk.error):
-            self.error = read_error(200, data)
-            return STOP
-        if not self.started:
-            self.started = True
-            self.answer = Answer(id=chunk.id or "", model=chunk.model or "")
-            out.append(Start(chunk.id or self.options.id, chunk.model or self.options.model))
-        flags = PASS
-        for choice in chunk.choices or ():
-            if choice.index != 0:
-                if not any(loss.field == "choices" for loss in self.lost):
-                    self.lost.append(Loss("choices", "only the first is carried"))
-                continue
-            if choice.delta is not None:
-                self._delta(choice.delta, out)
-                if carries(choice.delta):
-                    flags = CONTENT
-            if choice.finish_reason is not None and not self.finished:
-                self._finish(choice.finish_reason, out)
-        usage = read_usage(chunk.usage)
-        if usage is not None:
-            self.answer = msgspec.structs.replace(self.answer, usage=usage)
-            out.append(Used(usage))
-        return flags
-
-    def _finish(self, reason: str, out: list[Event]) -> None:
-        self._close_text(out)
-        out.extend(BlockStop(block) for block in self.calls.values())
-        self.open_structured = False
-        self.finished = True
-        self.answer = msgspec.structs.replace(
-            self.answer, finish=reason, blocked=reason == "content_filter", empty=not self.content
-        )
-        out.append(Finish(reason=FINISH.get(reason, "stop")))
-
-    def _delta(self, delta: DeltaField, out: list[Event]) -> None:
-        thinking = delta.reasoning_content or delta.reasoning
-        if thinking:
-            self._text("thinking", thinking, out)
-        if delta.content:
-            self._text("text", delta.content, out)
-        if delta.refusal:
-            self._text("refusal", delta.refusal, out)
-        for call in delta.tool_calls or ():
-            self._call(call, out)
-
-    def _text(self, kind: str, text: str, out: list[Event]) -> None:
-        if self.open_text is None or self.open_text[0] != kind:
-            self._close_text(out)
-            self.open_text = (kind, self.next_index)
-            block = BlockStart(index=self.next_index, kind=kind)  # type: ignore[arg-type]  # one of the three words above
-            self.next_index += 1
-            out.append(block)
-        out.append(Delta(index=self.open_text[1], kind="text", text=text))
-
-    def _call(self, call: ToolCallField, out: list[Event]) -> None:
-        at = call.index if call.index is not None else len(self.calls)
-        block = self.calls.get(at)
-        body = call.function
-        name = (body.name if body is not None else call.custom.name if call.custom is not None else None) or ""
-        if block is None:
-            self._close_text(out)
-            block = self.calls[at] = self.next_index
-            self.next_index += 1
-            self.open_structured = True
-            out.append(BlockStart(index=block, kind="tool", id=call.id or f"call_{at}", name=name))
-        arguments = (
-            body.arguments if body is not None else call.custom.input if call.custom is not None else None
-        ) or ""
-        if arguments:
-            out.append(Delta(index=block, kind="json", text=arguments))
-
-    def _close_text(self, out: list[Event]) -> None:
-        if self.open_text is not None:
-            out.append(BlockStop(self.open_text[1]))
-            self.open_text = None
-
-
-class ChatWriter:
-    """Canonical events to chunks. The finish chunk waits for nothing; the usage chunk comes before `[DONE]`."""
-
-    def __init__(self, options: StreamOptions) -> None:
-        self.options = options
-        self.id = options.id
-        self.model = options.model
-        self.kinds: dict[int, str] = {}
-        self.calls: dict[int, int] = {}
-        self.usage: Usage | None = None
-        self.done = False
-        self.lost: list[Loss] = []
-
-    @property
-    def losses(self) -> tuple[Loss, ...]:
-        return tuple(self.lost)
-
-    def send(self, event: Event) -> bytes:
-        match event:
-            case Start(id=id, model=model, usage=usage):
-                self.id, self.model = id or self.id, model or self.model
-                self.usage = usage or self.usage
-                return self._chunk({"role": "assistant", "content": ""})
-            case BlockStart():
-                return self._open(event)
-            case Delta(index=index, kind=kind, text=text):
-                return self._delta(index, kind, text)
-            case BlockStop():
-                return b""
-            case Finish(reason=reason):
-                return self._chunk({}, finish_word(reason))
-            case Used(usage=usage):
-                self.usage = usage
-                return b""
-            case End():
-                return b""
-            case _:
-                assert_never(event)
-
-    def _open(self, event: BlockStart) -> bytes:
-        self.kinds[event.index] = event.kind
-        if event.kind != "tool":
-            return b""
-        at = self.calls[event.index] = len(self.calls)
-        function = {"name": event.name, "arguments": ""}
-        return self._chunk({"tool_calls": [{"index": at, "id": event.id, "type": "function", "function": function}]})
-
-    def _delta(self, index: int, kind: str, text: str) -> bytes:
-        if kind == "signature":
-            if not self.lost:
-                self.lost.append(Loss("thinking.signature", "no equivalent"))
-            return b""
-        if kind == "json":
-            return self._chunk({"tool_calls": [{"index": self.calls.get(index, 0), "function": {"arguments": text}}]})
-        field = {"thinking": "reasoning_content", "refusal": "refusal"}.get(self.kinds.get(index, "text"), "content")
-        return self._chunk({field: text})
-
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return self._data([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}])
-
-    def _data(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> bytes:
-        made: dict[str, Any] = {
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.options.created,
-            "model": self.model,
-            "choices": choices,
-        }
-        if usage is not None:
-            made["usage"] = usage
-        return b"data: " + msgspec.json.encode(made) + b"\n\n"
-
-    def end(self) -> bytes:
-        if self.done:
-            return b""
-        self.done = True
-        usage = b""
-        if self.options.include_usage and self.usage is not None:
-            usage = self._data([], usage_object(self.usage))
-        return usage + DONE
+    return data.startswith((b"null", b" null"), at)
