@@ -177,7 +177,7 @@ def _collect(value: Any, found: list[str]) -> None:
 
 def main() -> int:
     arguments = parse()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     config = arguments.config
     if arguments.live:
         config = live_config(console)
