@@ -21,14 +21,13 @@ OPENAI = OpenAIChat()
 DONE = b"data: [DONE]"
 
 WORDS = st.text(max_size=8) | st.sampled_from(['"finish_reason":"stop"', "\ud83d", "\ude00x", "[DONE]", '"error"'])
-CALL = st.fixed_dictionaries(
-    {},
-    optional={
-        "index": st.sampled_from([0, 1, None]),
-        "id": st.sampled_from(["a", "b", "", None]),
-        "function": st.fixed_dictionaries({}, optional={"name": st.sampled_from(["f", ""]), "arguments": WORDS}),
-        "custom": st.fixed_dictionaries({}, optional={"name": st.just("c"), "input": WORDS}),
-    },
+IDS = {"index": st.sampled_from([0, 1, None]), "id": st.sampled_from(["a", "b", "", None])}
+FUNCTION = st.fixed_dictionaries({}, optional={"name": st.sampled_from(["f", ""]), "arguments": WORDS})
+CUSTOM = st.fixed_dictionaries({}, optional={"name": st.just("c"), "input": WORDS})
+CALL = st.one_of(
+    st.fixed_dictionaries({}, optional={**IDS, "function": FUNCTION}),
+    st.fixed_dictionaries({}, optional={**IDS, "function": FUNCTION}),
+    st.fixed_dictionaries({}, optional={**IDS, "custom": CUSTOM}),
 )
 DELTA = st.one_of(
     st.builds(lambda t: {"content": t}, WORDS),

@@ -56,10 +56,9 @@ class SseReader:
     # --- reading --------------------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> list[Event]:
         out: list[Event] = []
+        self.dropped = ()
         if self.stopped:
             return out
-        if self.dropped:
-            self.dropped = ()
         for event in self.splitter.feed(data):
             name, payload = parts(event)
             if not payload:

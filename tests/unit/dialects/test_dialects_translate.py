@@ -147,6 +147,12 @@ def test_a_second_malformed_event_or_one_in_a_tool_call_breaks_the_stream() -> N
     assert second.broken == within.broken == strict.broken == "malformed"
 
 
+def test_a_malformed_event_is_announced_once() -> None:
+    t = translation()
+    assert t.feed(b"data: {\n\n" + b"event: error\ndata: {}\n\n") == b"(left out)"
+    assert t.feed(wire(TEXT)) == b""
+
+
 def test_pings_are_no_progress() -> None:
     t = translation()
     assert t.feed(b"event: ping\ndata: {}\n\n: comment\n\n\n") == b""

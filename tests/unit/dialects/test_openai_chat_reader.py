@@ -170,6 +170,10 @@ def test_a_call_without_id_or_name_gets_what_can_be_made_up() -> None:
     assert read(call(arguments="{}"), chunk({}, "tool_calls")) == [*tool(0, "call_0", "", "{}"), CALLED]
 
 
+def test_a_call_that_never_says_anything_is_none() -> None:
+    assert read(call(id="a"), chunk({"tool_calls": [{}]}), chunk({}, "stop")) == [STOPPED]
+
+
 def test_stop_after_a_call_means_the_call() -> None:
     assert read(call(id="a", name="f", arguments="{}"), chunk({}, "stop"))[-1] == CALLED
 

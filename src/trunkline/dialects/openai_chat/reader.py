@@ -18,6 +18,9 @@ from trunkline.dialects.sse import is_json
 from trunkline.dialects.tap import CONTENT, PASS, STOP, breaks
 from trunkline.types.canonical import BlockStart, BlockStop, Delta, End, Event, Finish, Start, Used
 
+#: How the JSON begins that holds the text of a free-text call.
+_CUSTOM = '{"input":"'
+
 
 class OpenCall:
     """A tool call under way. `block` is -1 until its name is known; what comes before waits in `said`."""
@@ -101,14 +104,16 @@ class ChatReader(SseReader):
     def _finish(self, reason: str, flags: int, out: list[Event]) -> None:
         self._close_text(out)
         for call in self.calls:
-            self._open_call(call, out)
-            self._close_call(call, out)
+            if call.name or call.said:
+                self._open_call(call, out)
+            if call.block >= 0:
+                self._close_call(call, out)
         self.open_structured = False
         self.finished = True
         self.answer = msgspec.structs.replace(
             self.answer, finish=reason, blocked=reason == "content_filter", empty=not self.content and not flags
         )
-        out.append(Finish(reason=finish_of(reason, bool(self.calls), self.lost)))
+        out.append(Finish(reason=finish_of(reason, any(call.block >= 0 for call in self.calls), self.lost)))
 
     # --- text ------------------------------------------------------------------------------------------------------
     def _delta(self, delta: DeltaField, out: list[Event]) -> None:
@@ -176,7 +181,9 @@ class ChatReader(SseReader):
             if not said.isspace():
                 once(self.lost, "tool_calls.arguments", "came after the call was whole")
             return
-        said = whole(json.dumps(said)[1:-1] if call.custom else said)
+        if call.custom:
+            said = ("" if call.said else _CUSTOM) + json.dumps(said)[1:-1]
+        said = whole(said)
         call.said.append(said)
         if call.block >= 0:
             out.append(Delta(index=call.block, kind="json", text=said))
@@ -188,8 +195,6 @@ class ChatReader(SseReader):
         if known is not None and not (field.id and name and known.id and known.id != field.id):
             return known
         call = OpenCall(custom=field.custom is not None and field.function is None)
-        if call.custom:
-            call.said.append('{"input":"')
         self.by_index[field.index if field.index is not None else -1 - len(self.calls)] = call
         self.calls.append(call)
         self.open_structured = True
@@ -221,6 +226,6 @@ class ChatReader(SseReader):
             return
         call.closed = True
         if call.custom:
-            out.append(Delta(index=call.block, kind="json", text='"}'))
+            out.append(Delta(index=call.block, kind="json", text='"}' if call.said else _CUSTOM + '"}'))
         call.said = []
         out.append(BlockStop(call.block))

@@ -65,20 +65,18 @@ def check(body: bytes) -> Answer | Failure:
     """Contents are skipped, not built. A missing finish reason is no fault: the framing says that all is there."""
     try:
         checked = _checked.decode(body)
-    except msgspec.ValidationError:
-        return unusable("the provider's answer is not a chat completion")
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _check_loosely(body)
     if not any(choice.message is not None for choice in checked.choices):
         return unusable("the provider's answer has no choices")
-    finish = next((said for choice in checked.choices if (said := word(choice.finish_reason))), "")
+    finishes = [word(choice.finish_reason) for choice in checked.choices]
     return Answer(
         id=word(checked.id),
         model=word(checked.model),
-        finish=finish,
+        finish=next(filter(None, finishes), ""),
         usage=read_usage(checked.usage),
         empty=not any(_says(choice.message) for choice in checked.choices),
-        blocked=any(choice.finish_reason == "content_filter" for choice in checked.choices),
+        blocked="content_filter" in finishes,
     )
 
 
@@ -90,13 +88,19 @@ def _says(message: CheckedMessage | None) -> bool:
 
 
 def _check_loosely(body: bytes) -> Answer | Failure:
-    """Only for what `msgspec` refuses and JSON allows: half of a surrogate pair."""
-    completion = read_completion(body) if b"\\u" in body else None
-    if completion is None:
+    """As compatible servers write it, and what `msgspec` refuses though JSON allows it: half of a surrogate pair."""
+    completion = read_completion(body)
+    if completion is None or not completion.choices:
         return unusable("the provider's answer is not a chat completion")
-    finish = completion.choices[0].finish_reason or ""
-    usage = read_usage(completion.usage)
-    return Answer(id=word(completion.id), model=word(completion.model), finish=finish, usage=usage)
+    finishes = [choice.finish_reason or "" for choice in completion.choices]
+    return Answer(
+        id=word(completion.id),
+        model=word(completion.model),
+        finish=next(filter(None, finishes), ""),
+        usage=read_usage(completion.usage),
+        empty=not any(_parts(choice.message, []) for choice in completion.choices),
+        blocked="content_filter" in finishes,
+    )
 
 
 # --- usage and finish ----------------------------------------------------------------------------------------------
@@ -190,10 +194,11 @@ def _parts(m: DeltaField, losses: list[Loss]) -> list[Part]:
         parts.append(Text(whole(m.content)))
     if m.refusal:
         parts.append(Refusal(whole(m.refusal)))
-    for at, call in enumerate(m.tool_calls or ()):
-        parts.append(read_call(call, at))
-    if m.function_call is not None and not m.tool_calls:
-        parts.append(read_call(ToolCallField(function=m.function_call), 0))
+    fields = m.tool_calls or ([] if m.function_call is None else [ToolCallField(function=m.function_call)])
+    for at, field in enumerate(fields):
+        call = read_call(field, at)
+        if call.name or call.arguments:
+            parts.append(call)
     if given(m.audio):
         losses.append(Loss("choices[0].message.audio", "no equivalent"))
     return parts
