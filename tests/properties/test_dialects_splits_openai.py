@@ -181,7 +181,7 @@ TREE: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(KEYS, TREE, max_size=6), st.lists(st.dictionaries(KEYS, TREE, max_size=4), max_size=3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_json_is_a_request_or_a_refusal_and_what_is_a_request_can_be_written_again(
     fields: dict[str, Any], messages: list[Any]
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trunkline.dialects.contract import Answer, ErrorFacts, StreamOptions
 from trunkline.dialects.sse import EventSplitter, is_json, parts
-from trunkline.dialects.tap import CONTENT, QUIET, STOP, breaks
+from trunkline.dialects.tap import CONTENT, PASS, QUIET, STOP, breaks
 from trunkline.types.canonical import Event
 from trunkline.types.wire import Loss
 
@@ -93,7 +93,7 @@ class SseReader:
     def _odd(self, payload: bytes, out: list[Event]) -> int:
         """Data that is no JSON: the dialect's sentinel, or malformed."""
         if self.sentinel(payload, out):
-            return STOP if self.broken else 0
+            return STOP if self.broken else PASS
         if breaks(self, self.options):
             return STOP
         self.dropped = (*self.dropped, len(out))

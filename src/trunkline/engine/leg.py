@@ -84,6 +84,8 @@ def relay_for(x: Exchange, leg: Leg, candidate: Candidate) -> StreamRelay | None
         id=x.id,
         model=candidate.deployment.model,
         include_usage=facts.wants_usage,
+        choices=facts.choices,
+        structured=facts.output_schema,
     )
     if leg.same:
         return x.dialect.tap(options)

@@ -198,3 +198,22 @@ class Chunk(msgspec.Struct):
     object: Any = None
     usage: Raw = ABSENT
     error: Raw = ABSENT
+
+
+class GlimpsedDelta(msgspec.Struct):
+    tool_calls: list[Raw] | None = None
+    function_call: Any = None
+
+
+class GlimpsedChoice(msgspec.Struct):
+    delta: GlimpsedDelta | None = None
+    finish_reason: Any = None
+    index: int = 0
+
+
+class Glimpsed(msgspec.Struct):
+    """What tells a chunk that only goes on with the text from one that must be read. Texts are skipped."""
+
+    choices: list[GlimpsedChoice]
+    usage: Any = None
+    error: Any = None

@@ -10,8 +10,10 @@ from trunkline.dialects.contract import StreamOptions
 from trunkline.dialects.openai_chat.errors import read_error
 from trunkline.dialects.openai_chat.loose import read_chunk, word
 from trunkline.dialects.openai_chat.response import read_usage
-from trunkline.dialects.openai_chat.schema import Chunk, ChunkChoice, DeltaField
+from trunkline.dialects.openai_chat.schema import Chunk, ChunkChoice, DeltaField, Glimpsed
 from trunkline.dialects.tap import CONTENT, DROP, PASS, STOP, SseTap
+
+_glimpsed = msgspec.json.Decoder(Glimpsed)
 
 DONE = b"data: [DONE]\n\n"
 
@@ -53,7 +55,7 @@ def carries(delta: DeltaField | None) -> bool:
 
 
 class ChatTap(SseTap):
-    """After the commit only marked events are decoded: those with a finish reason, usage, an error or a tool call."""
+    """After the commit only those events are read fully that have a finish reason, usage, an error or a tool call."""
 
     announcement = MALFORMED
 
@@ -122,21 +124,16 @@ class ChatTap(SseTap):
 
 
 def _plain(data: bytes) -> bool:
-    """Nothing but text of choice 0: no finish reason but null, no usage but null, no error, no tool call.
-
-    A quote inside a JSON string is escaped, so these marks are keys wherever they stand. What is unclear is decoded.
-    """
-    at = data.find(b'"finish_reason":')
-    if at < 0 or not _null(data, at + 16) or data.find(b'"finish_reason"', at + 16) >= 0:
+    """Nothing but more text of choice 0: no finish reason, usage, error or tool call. Decoding just these fields costs
+    less than looking for their names would, and does not mind how they are written. What is unclear is read fully."""
+    try:
+        glimpsed = _glimpsed.decode(data)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return False
-    at = data.find(b'"usage"')
-    if at >= 0 and not _null(data, at + 8):
+    if len(glimpsed.choices) != 1 or glimpsed.usage is not None or glimpsed.error is not None:
         return False
-    at = data.find(b'"index":')
-    if at < 0 or not data.startswith((b"0,", b" 0,", b"0}", b" 0}"), at + 8):
+    choice = glimpsed.choices[0]
+    delta = choice.delta
+    if delta is None or choice.finish_reason is not None or choice.index != 0:
         return False
-    return b'"error"' not in data and b'"tool_calls"' not in data and b'"function_call"' not in data
-
-
-def _null(data: bytes, at: int) -> bool:
-    return data.startswith((b"null", b" null"), at)
+    return delta.tool_calls is None and delta.function_call is None
