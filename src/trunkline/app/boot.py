@@ -8,10 +8,12 @@ import shutil
 import ssl
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from trunkline.app.compile import compile_snapshot
+from trunkline.app.orphan import SUPERVISOR
 from trunkline.config.load import TWIN_SECRET, load
 from trunkline.config.problems import Problem
 from trunkline.config.tree import Tree
@@ -101,6 +103,7 @@ class Boot:
             _PREFIX + "TWINS": "1" if self.twins else "0",
             _PREFIX + "WORKERS": str(self.workers),
             _PREFIX + "STATE": str(self.state_dir),
+            SUPERVISOR: str(os.getpid()),
         }
         if self.twins:
             made["TRUNKLINE_TWIN_PORTS"] = ",".join(f"{name}={port}" for name, port in self.twin_ports.items())
@@ -161,12 +164,22 @@ class Boot:
         shutil.rmtree(copy, ignore_errors=True)
         fresh.rename(copy)
 
-    def _take_number(self) -> None:
+    @property
+    def behind(self) -> bool:
+        """Another snapshot than this one has been published."""
+        said = self._published()
+        return said is not None and said.get("digest") != self.digest
+
+    def _published(self) -> dict[str, Any] | None:
         try:
             said = msgspec.json.decode((self.state_dir / "snapshot.json").read_bytes())
         except (OSError, msgspec.DecodeError):
-            return
-        if isinstance(said, dict) and said.get("digest") == self.digest:
+            return None
+        return said if isinstance(said, dict) else None
+
+    def _take_number(self) -> None:
+        said = self._published()
+        if said is not None and said.get("digest") == self.digest:
             self.number = int(said["number"])
             self.snapshot = msgspec.structs.replace(self.snapshot, number=self.number)
 

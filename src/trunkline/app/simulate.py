@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Mapping
 
@@ -10,11 +11,13 @@ import uvloop
 
 from trunkline.app.boot import Boot
 from trunkline.app.log import write
+from trunkline.app.orphan import when_orphaned
 from trunkline.app.sockets import raise_descriptor_limit
 from trunkline.twins.serve import PORTS, start_twins
 
 
 def simulate(boot: Boot) -> int:
+    when_orphaned(lambda: os.kill(os.getpid(), signal.SIGTERM))
     return run_twins({name: boot.twin_ports[name] for name in PORTS})
 
 

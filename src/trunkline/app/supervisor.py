@@ -61,6 +61,8 @@ class Supervisor:
         self.signals = 0
         self.status = StatusPage(self)
         self.config_invalid = bool(boot.refused)
+        self.reloading = asyncio.Lock()
+        self.seen = ""  # the files as they were when they were last loaded
         self.tasks: set[asyncio.Task[None]] = set()
 
     # --- life ------------------------------------------------------------------------------------------------------
@@ -75,6 +77,10 @@ class Supervisor:
         await self.stopping.wait()
         watcher.cancel()
         self._signal(self.workers, signal.SIGTERM)
+        # From here on only the workers hold the sockets: when they stop accepting, the kernel refuses.
+        for child in self.workers:
+            if child.sock is not None:
+                child.sock.close()
         await asyncio.wait(keepers[: len(self.workers)])
         await self._end_rest(keepers[len(self.workers) :])
         if metrics is not None:
@@ -96,8 +102,7 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         while not self.stopping.is_set():
             child.started_at = time.monotonic()
-            child.process = await self._start(child)
-            code = await child.process.wait()
+            code = await self._life(child)
             if self.stopping.is_set():
                 return
             lived = time.monotonic() - child.started_at
@@ -108,6 +113,17 @@ class Supervisor:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), wait)
 
+    async def _life(self, child: Child) -> int | str:
+        """One process from start to end; its exit code, or why there was none."""
+        try:
+            child.process = await self._start(child)
+        except OSError as error:
+            return f"not started: {error.strerror}"
+        if self.stopping.is_set() and child.role == "worker":
+            # The signal to drain was sent while there was nobody to receive it.
+            self._signal([child], signal.SIGTERM)
+        return await child.process.wait()
+
     async def _start(self, child: Child) -> asyncio.subprocess.Process:
         arguments = [sys.executable, "-m", "trunkline.app.child", child.role, str(child.index)]
         descriptors: tuple[int, ...] = ()
@@ -115,9 +131,14 @@ class Supervisor:
             arguments.append(str(child.sock.fileno()))
             descriptors = (child.sock.fileno(),)
         environment = {**os.environ, **self.boot.environment(), "MALLOC_ARENA_MAX": "2"}
-        return await asyncio.create_subprocess_exec(
-            *arguments, pass_fds=descriptors, env=environment, start_new_session=True
-        )
+        # Children inherit the mask: a reload must not end a worker that is not yet ready to hear of it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            return await asyncio.create_subprocess_exec(
+                *arguments, pass_fds=descriptors, env=environment, start_new_session=True
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     # --- signals ---------------------------------------------------------------------------------------------------
     def _stop(self) -> None:
@@ -132,15 +153,18 @@ class Supervisor:
         self._spawn_task(self._reloaded())
 
     async def _reloaded(self) -> None:
-        """Validate here first; an invalid file changes nothing and stays visible."""
+        """Validate here first; an invalid file changes nothing and stays visible. One at a time."""
         boot = self.boot
-        problems = await asyncio.get_running_loop().run_in_executor(None, boot.reload)
-        self.config_invalid = bool(problems)
-        if problems:
-            for problem in problems[:20]:
-                write("supervisor", "error", "configuration_refused", {"problem": problem})
-            return
-        boot.publish()
+        loop = asyncio.get_running_loop()
+        async with self.reloading:
+            self.seen = await loop.run_in_executor(None, fingerprint, boot.path)
+            problems = await loop.run_in_executor(None, boot.reload)
+            self.config_invalid = bool(problems)
+            if problems:
+                for problem in problems[:20]:
+                    write("supervisor", "error", "configuration_refused", {"problem": problem})
+                return
+            boot.publish()
         write("supervisor", "info", "configuration_applied", {"snapshot": boot.number, "digest": boot.digest[:12]})
         self._signal(self.workers, signal.SIGHUP)
 
@@ -151,14 +175,15 @@ class Supervisor:
                     child.process.send_signal(number)
 
     async def _watch_file(self) -> None:
+        """Compares with what was last loaded, whoever asked for that."""
         loop = asyncio.get_running_loop()
-        seen = await loop.run_in_executor(None, fingerprint, self.boot.path)
+        if not self.seen:
+            self.seen = await loop.run_in_executor(None, fingerprint, self.boot.path)
         while True:
             await asyncio.sleep(WATCH_EVERY)
             now = await loop.run_in_executor(None, fingerprint, self.boot.path)
-            if now != seen:
-                seen = now
-                self._reload()
+            if now != self.seen and not self.reloading.locked():
+                await self._reloaded()
 
     # --- the third listener ------------------------------------------------------------------------------------------
     async def _metrics_listener(self) -> Server | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import socket
 
@@ -12,6 +11,7 @@ import uvloop
 
 from trunkline.app.boot import Boot
 from trunkline.app.log import write
+from trunkline.app.orphan import orphaned
 from trunkline.app.plane import Plane
 from trunkline.app.sockets import raise_descriptor_limit
 
@@ -35,9 +35,9 @@ class Worker:
         self.sock = sock
         self.name = f"worker-{index}"
         self.leaving = asyncio.Event()
-        self.parent = os.getppid()
         self.plane: Plane | None = None
         self.reloading: asyncio.Task[None] | None = None
+        self.heard = False  # a reload was asked for since the last one began
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -45,12 +45,15 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._leave)
         loop.add_signal_handler(signal.SIGINT, lambda: None)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # blocked by the supervisor until now
         await plane.start(self.sock)
         # What lives now lives as long as the process: keep the collector from walking it under load.
         gc.collect()
         gc.freeze()
         write(self.name, "info", "ready", {"snapshot": self.boot.number})
         loop.call_later(ORPHAN_CHECK, self._orphaned)
+        if self.boot.behind:
+            self._reload()  # it was published while this worker could not hear of it
         await self.leaving.wait()
         await drain(plane, self.boot.drain_grace, self.boot.drain_limit)
         await plane.close()
@@ -65,22 +68,26 @@ class Worker:
 
     def _orphaned(self) -> None:
         """A dead supervisor must not leave a worker behind that nobody can stop."""
-        if os.getppid() != self.parent:
+        if orphaned():
             self._leave()
             return
         asyncio.get_running_loop().call_later(ORPHAN_CHECK, self._orphaned)
 
     def _reload(self) -> None:
+        self.heard = True
         if self.reloading is None or self.reloading.done():
             self.reloading = asyncio.get_running_loop().create_task(self._reloaded())
 
     async def _reloaded(self) -> None:
-        problems = await asyncio.get_running_loop().run_in_executor(None, self.boot.reload)
-        if problems or self.plane is None:
-            write(self.name, "error", "configuration_refused", {"problem": "; ".join(problems[:3])})
-            return
-        self.plane.swap()
-        write(self.name, "info", "configuration_applied", {"snapshot": self.boot.number})
+        """Again, if something newer was published meanwhile."""
+        while self.heard:
+            self.heard = False
+            problems = await asyncio.get_running_loop().run_in_executor(None, self.boot.reload)
+            if problems or self.plane is None:
+                write(self.name, "error", "configuration_refused", {"problem": "; ".join(problems[:3])})
+                continue
+            self.plane.swap()
+            write(self.name, "info", "configuration_applied", {"snapshot": self.boot.number})
 
 
 async def drain(plane: Plane, grace: float, limit: float) -> None:
