@@ -157,6 +157,7 @@ class Rig:
     process: subprocess.Popen[bytes] | None = None
     config: str = ""
     workers: int = 1
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -166,12 +167,20 @@ class Rig:
     def log(self) -> str:
         return (self.directory / "serve.log").read_text(errors="replace")
 
-    def start(self, config: str = PAIR, *, workers: int = 1, drain: str = "{grace: 0s}", extra: str = "") -> Rig:
-        """Twins named in `config` as {openai} and so on are started, each in a process of its own."""
-        for name in TWINS:
+    def start(
+        self, config: str = PAIR, *, workers: int = 1, drain: str = "{grace: 0s}", extra: str = "", twins: bool = False
+    ) -> Rig:
+        """Twins named in `config` as {openai} and so on are started, each in a process of its own; with `twins` it is
+        `serve --twins` that starts all of them in one."""
+        for name in TWINS if not twins else ():
             if "{" + name + "}" in config:
                 self.twins[name] = TwinProcess(name, self.directory)
         self.workers = workers
+        if twins:  # children of the supervisor instead
+            self.environment["TRUNKLINE_TWIN_PORTS"] = ",".join(
+                f"{name}={port}" for name, port in zip(TWINS, ports(len(TWINS)), strict=True)
+            )
+            config = re.sub(r"\{(" + "|".join(TWINS) + r")\}", "1", config)
         self.port, self.metrics_port = ports(2)
         self.config = (
             f"listen: 127.0.0.1:{self.port}\nmetrics_listen: 127.0.0.1:{self.metrics_port}\nworkers: {workers}\n"
@@ -195,8 +204,9 @@ class Rig:
         (self.directory / "serve.log").touch()
         said = self.log.count('"ready"')
         with (self.directory / "serve.log").open("ab") as log:
-            command = [*CLI, "serve", "--config", str(self.path)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory)
+            command = [*CLI, "serve", "--config", str(self.path)] + (["--twins"] if self.environment else [])
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory, env=environment)
         until(lambda: self._all_ready(said), "workers and recorder are ready")
         assert get(self.port, "/readyz")[0] == 200
 

@@ -45,8 +45,8 @@ async def journaled(rig: Rig, seen: list[Reply]) -> None:
 
 @pytest.mark.parametrize("live", [24, pytest.param(200, marks=pytest.mark.soak)], ids=["short", "full"])
 def test_a_killed_worker_is_back_in_a_second_and_takes_only_its_own_streams(rig: Rig, live: int) -> None:
-    rig.start(workers=2)
-    rig.twins["openai"].pace(tokens_per_second=20, tokens=100)
+    rig.start(workers=2, extra="ledger: {durability: strict}\n")
+    rig.twins["openai"].pace(tokens_per_second=20, tokens=80)
 
     async def scene() -> tuple[list[Reply], list[Reply], float]:
         waiting = await streams(rig.port, rig.key, "assistant", live)
@@ -134,3 +134,15 @@ def test_after_the_supervisors_death_workers_drain_and_nobody_stays_behind(rig: 
     assert sorted(r["id"] for r in rig.records()) == sorted(r.id for r in waiting)
     assert {r["outcome"] for r in rig.records()} == {"ok"}
     assert rig.stop() == 0
+
+
+def test_twins_that_were_served_along_do_not_outlive_the_supervisor_either(rig: Rig) -> None:
+    rig.start(twins=True)
+    children = rig.pids()
+    assert len(children) == 3
+    rig.signal(signal.SIGKILL)
+    try:
+        until(lambda: not any(alive(pid) for pid in children), "worker, recorder and twins have gone", 2 * SLACK)
+    finally:
+        for pid in filter(alive, children):
+            os.kill(pid, signal.SIGKILL)

@@ -4,6 +4,7 @@ command line all start from it; children find the same file through the environm
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import ssl
 import time
@@ -255,6 +256,18 @@ class Boot:
         """Make the state directory, private to this user."""
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.state_dir.chmod(0o700)
+
+
+def state_dir_said(path: str) -> Path | None:
+    """The `state_dir:` line of a file that may be too broken to load; None: not said, or not plainly."""
+    where = Path(path)
+    try:
+        files = sorted(where.glob("*.y*ml")) if where.is_dir() else [where]
+        text = "\n".join(file.read_text("utf-8", "replace") for file in files)
+    except OSError:
+        return None
+    found = re.search(r"^state_dir:[ \t]+[\"']?([^\"'#\s$]+)[\"']?[ \t]*(?:#.*)?$", text, re.MULTILINE)
+    return Path(found[1]) if found is not None else None
 
 
 def ports_from(environment: os._Environ[str]) -> dict[str, int]:

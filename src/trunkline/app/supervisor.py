@@ -183,7 +183,7 @@ class Supervisor:
             await asyncio.sleep(WATCH_EVERY)
             now = await loop.run_in_executor(None, fingerprint, self.boot.path)
             if now != self.seen and not self.reloading.locked():
-                await self._reloaded()
+                self._reload()
 
     # --- the third listener ------------------------------------------------------------------------------------------
     async def _metrics_listener(self) -> Server | None:

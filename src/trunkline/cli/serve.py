@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from trunkline.app.boot import Boot
+from trunkline.app.boot import Boot, state_dir_said
 from trunkline.app.log import install
 from trunkline.app.serving import serve_forever
 from trunkline.cli.printing import USAGE, config_option, problems
 
-DEFAULT_STATE = "./.trunkline"  # an invalid file cannot say where its state is
+DEFAULT_STATE = "./.trunkline"
 
 
 @click.command()
@@ -22,7 +22,8 @@ DEFAULT_STATE = "./.trunkline"  # an invalid file cannot say where its state is
 def serve(config: str, workers: int | None, twins: bool) -> None:
     """Serve until SIGTERM, which drains; SIGHUP or a changed file reloads."""
     install("supervisor")
-    boot = Boot.load_or_last_good(config, Path(DEFAULT_STATE), twins=twins, workers=workers)
+    state_dir = state_dir_said(config) or Path(DEFAULT_STATE)
+    boot = Boot.load_or_last_good(config, state_dir, twins=twins, workers=workers)
     if isinstance(boot, list):
         problems(boot)
     for problem in boot.refused:
