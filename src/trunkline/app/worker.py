@@ -50,6 +50,7 @@ class Worker:
         # What lives now lives as long as the process: keep the collector from walking it under load.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         write(self.name, "info", "ready", {"snapshot": self.boot.number})
         loop.call_later(ORPHAN_CHECK, self._orphaned)
         if self.boot.behind:

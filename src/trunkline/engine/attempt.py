@@ -105,7 +105,7 @@ class Attempt:
     def begin(self) -> None:
         house = self.x.house
         self.way = house.fleet.began(self.candidate, self.started_at)
-        house.deadlines.add(self, self._due(self.started_at))
+        house.deadlines.note(self, self._due(self.started_at), self.started_at)
         upstream = house.upstreams.send(self.leg.outbound, self)
         self.upstream = upstream
         if self.stage == "closed":

@@ -23,7 +23,8 @@ from trunkline.types.record import Intent, Record
 
 Durability = Literal["relaxed", "strict"]
 
-BATCH_EVERY = 0.02  # seconds
+#: Seconds between two writes. A record waits this long, an intent (which most exchanges overtake) up to the double.
+BATCH_EVERY = 0.01
 #: A full batch is not waited for: encoding more than this at once would be felt by the streams (1 ms).
 BATCH_ROWS = 128
 RETRY_EVERY = 0.25  # seconds between tries while the disk refuses
@@ -35,6 +36,7 @@ QUICK_WRITES = 500
 
 _log = logging.getLogger("trunkline.ledger")
 _Done = Callable[[], None]
+_Intents = dict[str, Callable[[], Intent]]
 
 
 class Ledger:
@@ -60,7 +62,8 @@ class Ledger:
         self._strict = durability == "strict"
         self._clock = clock
         self._records: list[Record] = []
-        self._intents: dict[str, Callable[[], Intent]] = {}
+        self._intents: _Intents = {}  # noted since the last tick
+        self._older: _Intents = {}  # noted before it: written at the next
         self._waiting: list[_Done] = []
         self._kept: list[Frame] = []
         self._kept_bytes = 0
@@ -78,7 +81,7 @@ class Ledger:
         self._topped(writer.top_up())
 
     def intent(self, record_id: str, make: Callable[[], Intent]) -> None:
-        """Noted at dispatch; `make` is called, and the intent written, only if the record is not in the same batch."""
+        """Noted at dispatch; `make` is called, and the intent written, only if no record follows within a tick or two."""
         self._intents[record_id] = make
         if self._oldest is None:
             self._oldest = self._loop.time()
@@ -88,7 +91,8 @@ class Ledger:
     def settle(self, record: Record, done: _Done | None = None) -> None:
         """Exactly once per exchange. `done` is called when the record is as durable as configured; with `strict` also
         when it cannot be made so, because an answer that was paid for is not withheld."""
-        self._intents.pop(record.id, None)
+        if self._intents.pop(record.id, None) is None:
+            self._older.pop(record.id, None)
         self._records.append(record)
         self.records_total += 1
         if self._oldest is None:
@@ -114,14 +118,15 @@ class Ledger:
     def unwritten(self) -> int:
         """Records and intents not yet in the journal."""
         under_way = len(self._write.frames) if self._write is not None else 0
-        return len(self._records) + len(self._intents) + len(self._kept) + under_way
+        return len(self._records) + len(self._intents) + len(self._older) + len(self._kept) + under_way
 
     def flush(self) -> bool:
         """Writes everything now, blocking; False if the disk refuses some of it. For the drain."""
         while self._write is not None:
             self._settled(self._write.finish())
         self._cancel_timer()
-        frames, waiting = self._take()
+        frames, waiting = self._take({**self._older, **self._intents})
+        self._older, self._intents = {}, {}
         if frames or waiting:
             self._settled(_Write(self._writer, frames, waiting, self._clock).run())
         if self._kept:
@@ -160,14 +165,16 @@ class Ledger:
         self._timer = None
         if self._failing or not self._whole:
             self._top_up()
-        self._start()
+        if self._write is None:
+            ripe, self._older, self._intents = self._older, self._intents, {}
+            self._start(ripe)
 
-    def _start(self) -> None:
-        """Writes what there is: here, or in the thread if the disk is slow or every write is synced."""
+    def _start(self, ripe: _Intents | None = None) -> None:
+        """Writes what there is, and the intents whose time has come: here, or in the thread if the disk is slow or
+        every write is synced."""
         if self._write is not None:
             return
-        self._cancel_timer()
-        frames, waiting = self._take()
+        frames, waiting = self._take(ripe or {})
         if not frames and not waiting:
             self._judge()
             self._go_on()
@@ -186,14 +193,13 @@ class Ledger:
         except RuntimeError:
             pass  # the loop is closed: `close` has waited for the write
 
-    def _take(self) -> tuple[list[Frame], list[_Done]]:
-        """Everything not yet written, as frames, oldest first."""
+    def _take(self, intents: _Intents) -> tuple[list[Frame], list[_Done]]:
+        """What was kept, `intents` and all records, as frames."""
         frames, self._kept, self._kept_bytes = self._kept, [], 0
-        intents, self._intents = self._intents, {}
         records, self._records = self._records, []
         waiting, self._waiting = self._waiting, []
         frame_max = self._writer.frame_max
-        self._oldest = None
+        self._oldest = self._loop.time() if self._older or self._intents else None
         self.intents_total += len(intents)
         for record_id, make in intents.items():
             try:
@@ -238,7 +244,7 @@ class Ledger:
         """What came while a write was under way, or was refused by it, is written next."""
         if self._strict and not self._failing and (self._records or self._waiting):
             self._start()
-        elif self._timer is None and (self._records or self._intents):
+        elif self._timer is None and (self._records or self._intents or self._older):
             self._arm(BATCH_EVERY)
         elif self._timer is None and (self._kept or not self._whole):
             self._arm(RETRY_EVERY)

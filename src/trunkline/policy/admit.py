@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from trunkline.policy.keys import KEY_LENGTH, Held, KeyRing, digest, held, well_formed
+from trunkline.policy.keys import KEY_LENGTH, Held, KeyRing, digester, held, well_formed
 from trunkline.storage.contract import KeyRow
 from trunkline.types.failure import Failure, Kind, refused
 from trunkline.types.principal import Principal
@@ -59,6 +59,7 @@ class Gate:
     ) -> None:
         self.ring = KeyRing()
         self.pepper = pepper
+        self._digest = digester(pepper)
         #: The store has been out of reach for longer than `keys.max_stale`: nobody can be vouched for any more.
         self.stale = False
         self.lookups_total = 0
@@ -81,7 +82,7 @@ class Gate:
             return _MISSING
         if len(presented) != KEY_LENGTH or not presented.isascii():
             return _MALFORMED
-        key_digest = digest(self.pepper, presented)
+        key_digest = self._digest(presented.encode())
         found = self.ring.lookup(key_digest)
         if found is not None:
             return self._verdict(found)
@@ -97,7 +98,7 @@ class Gate:
         verdict = self.known(presented)
         if verdict is not None or presented is None:
             return verdict or _MISSING
-        key_digest = digest(self.pepper, presented)
+        key_digest = self._digest(presented.encode())
         flight = self._flights.get(key_digest)
         if flight is None:
             if self._ask is None or self._clock() < self._not_before or len(self._flights) >= FLIGHTS_MAX:

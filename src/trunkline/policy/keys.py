@@ -8,6 +8,7 @@ its HMAC-SHA-256 under the pepper; a dict lookup by that digest gives an attacke
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import time
@@ -59,6 +60,23 @@ def well_formed(key: str) -> bool:
 def digest(pepper: bytes, key: str) -> bytes:
     """32 bytes. `key` is ASCII."""
     return hmac.digest(pepper, key.encode("ascii"), "sha256")
+
+
+def digester(pepper: bytes) -> Callable[[bytes], bytes]:
+    """`digest` for many keys under one pepper: both hashes of HMAC are taken up behind the pepper (RFC 2104, 4), which
+    costs a third."""
+    block = (pepper if len(pepper) <= 64 else hashlib.sha256(pepper).digest()).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest_of(key: bytes) -> bytes:
+        found = inner.copy()
+        found.update(key)
+        last = outer.copy()
+        last.update(found.digest())
+        return last.digest()
+
+    return digest_of
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True):

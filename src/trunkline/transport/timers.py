@@ -3,6 +3,9 @@
 A hierarchical timer wheel: each level has 64 slots, each 64 times as wide as those of the level below (16 ms, 1 s,
 65 s, …), and the slots in use are the bits of an integer. Adding, moving and removing are a few dictionary
 operations, whatever the number of entries. A deadline is never reported early; it may be late by one grain.
+
+Most deadlines are far off and never come, because what they guard ends well and soon. So a far one is only noted at
+first, and filed into the wheel when it has lived for a while.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ MASK = (1 << BITS) - 1
 LEVELS = 6  # 64**6 ticks are 34 years of loop time
 LAST_TICK = (1 << (BITS * LEVELS)) - 1
 ROUNDING = 0.001  # uvloop's timers are whole milliseconds and may fire half of one early
+
+FAR = 1.0  # seconds: a deadline at least so far off is noted before it is filed
+FILING = 0.75  # seconds after which those that were noted are filed; with the grain well below FAR
 
 Slot = dict["Entry", int]
 
@@ -39,7 +45,7 @@ class Deadlines:
     cancelling and arming it anew for each request would cost more than the wheel itself.
     """
 
-    __slots__ = ("_armed", "_handle", "_loop", "_slots", "_tick", "_used", "_where")
+    __slots__ = ("_armed", "_filing", "_handle", "_loop", "_noted", "_slots", "_tick", "_used", "_where")
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
         self._loop = loop
@@ -49,15 +55,33 @@ class Deadlines:
         self._tick = int(loop.time() / GRAIN)  # all ticks up to here have been looked at
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0  # the tick for which `_handle` is set
+        self._noted: dict[Entry, float] = {}
+        self._filing = _Filing(self)  # in the wheel while something is noted
 
     def __len__(self) -> int:
-        return len(self._where)
+        return len(self._where) + len(self._noted) - (self._filing in self._where)
 
     def __contains__(self, entry: Entry) -> bool:
-        return entry in self._where
+        return entry in self._noted or entry in self._where
+
+    def note(self, entry: Entry, at: float, now: float) -> None:
+        """`add` for an entry that is not here yet and will probably be removed soon."""
+        if at - now < FAR:
+            self.add(entry, at)
+            return
+        if not self._noted and self._filing not in self._where:
+            self.add(self._filing, now + FILING)
+        self._noted[entry] = at
+
+    def file(self) -> None:
+        """What was noted goes into the wheel."""
+        noted, self._noted = self._noted, {}
+        for entry, at in noted.items():
+            self.add(entry, at)
 
     def add(self, entry: Entry, at: float) -> None:
         """Calls `entry.on_deadline` once `at` has passed; an entry that is in the wheel already is moved."""
+        self._noted.pop(entry, None)
         slot = self._where.pop(entry, None)
         if slot is not None:
             del slot[entry]
@@ -70,6 +94,8 @@ class Deadlines:
 
     def remove(self, entry: Entry) -> None:
         """Forgets the entry; does nothing when it is not in the wheel."""
+        if self._noted.pop(entry, None) is not None:
+            return
         slot = self._where.pop(entry, None)
         if slot is not None:
             del slot[entry]
@@ -153,3 +179,16 @@ class Deadlines:
             again = entry.on_deadline(now)
             if again is not None:
                 self.add(entry, max(again, now))
+
+
+class _Filing:
+    """The entry that files what was noted."""
+
+    __slots__ = ("_wheel",)
+
+    def __init__(self, wheel: Deadlines) -> None:
+        self._wheel = wheel
+
+    def on_deadline(self, now: float) -> float | None:
+        self._wheel.file()
+        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.policy.keys import Issued, KeyRing, Labels, digest, held, issue, mint, new_key_id, well_formed
+from trunkline.policy.keys import Issued, KeyRing, Labels, digest, digester, held, issue, mint, new_key_id, well_formed
 from trunkline.storage.contract import KeyRow
 from trunkline.storage.open import open_store
 from trunkline.types.failure import Failure, Kind
@@ -66,6 +66,14 @@ def test_what_was_never_minted_is_not_well_formed(text: str) -> None:
 def test_the_digest_is_hmac_sha256_under_the_pepper() -> None:
     key = mint()
     assert digest(PEPPER, key) == hmac.new(PEPPER, key.encode(), hashlib.sha256).digest()
+
+
+@pytest.mark.parametrize("length", [0, 32, 64, 65, 200])
+def test_many_keys_under_one_pepper_have_the_same_digests(length: int) -> None:
+    pepper = bytes(range(length))
+    digest_of = digester(pepper)
+    for key in (mint(), mint()):
+        assert digest_of(key.encode()) == digest(pepper, key)
 
 
 def test_a_key_id_says_nothing_about_its_key() -> None:

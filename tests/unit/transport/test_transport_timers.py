@@ -154,6 +154,20 @@ def test_adding_and_removing_at_a_high_rate_arms_the_loop_rarely():
     assert clock.armed < 20
 
 
+def test_what_is_noted_and_soon_removed_never_reaches_the_wheel():
+    clock, deadlines = wheel()
+    short, long = Waiter(clock), Waiter(clock)
+    deadlines.note(long, clock.now + 20.0, clock.now)
+    for _ in range(10_000):
+        deadlines.note(short, clock.now + 20.0, clock.now)
+        assert short in deadlines and len(deadlines) == 2
+        deadlines.remove(short)
+        clock.go(0.0001)
+    assert clock.armed < 20
+    clock.go(30)
+    assert (len(short.calls), len(long.calls)) == (0, 1)
+
+
 def test_entries_may_add_move_and_remove_others_while_they_are_reported():
     clock, deadlines = wheel()
     victim, moved, added = Waiter(clock), Waiter(clock), Waiter(clock)
@@ -231,7 +245,10 @@ def test_any_mixture_of_operations_keeps_every_deadline(seed: int):
         action = dice.random()
         if action < 0.5:
             due[entry.number] = clock.now + dice.choice([0, 0.02, 1, 66, 4000, 300_000]) * dice.random()
-            deadlines.add(entry, due[entry.number])
+            if entry not in deadlines and dice.random() < 0.5:
+                deadlines.note(entry, due[entry.number], clock.now)
+            else:
+                deadlines.add(entry, due[entry.number])
         elif action < 0.7:
             due.pop(entry.number, None)
             deadlines.remove(entry)
