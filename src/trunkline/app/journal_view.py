@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from trunkline.app.boot import Boot
+from trunkline.ledger.encoding import whole
 from trunkline.storage.contract import PAGE_MAX, RecordFilter
 from trunkline.storage.open import open_store
 
@@ -25,7 +24,7 @@ class Records:
 
     def find(self, record_id: str) -> dict[str, Any] | None:
         body = self._store.find_record(record_id)
-        return None if body is None else msgspec.json.decode(body)
+        return None if body is None else whole(body)
 
     def query(self, match: RecordFilter, limit: int) -> list[dict[str, Any]]:
         """Records as plain values, newest first, page by page."""
@@ -33,7 +32,7 @@ class Records:
         older = None
         while len(found) < limit:
             page = self._store.query_records(match, older, min(limit - len(found), PAGE_MAX))
-            found += [msgspec.json.decode(body) for body in page.bodies]
+            found += [whole(body) for body in page.bodies]
             older = page.older
             if older is None:
                 break

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from trunkline.dialects.contract import Answer, StreamRelay
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.faults import broken_body, broken_stream, from_fault, silent
@@ -17,8 +19,8 @@ from trunkline.routing.fleet import Way
 from trunkline.transport.contract import Fault, UpstreamCall
 from trunkline.types.failure import Failure, FaultClass
 from trunkline.types.fleet import Candidate, Timeouts
-from trunkline.types.plan import AttemptReason
-from trunkline.types.wire import Headers, Loss, header
+from trunkline.types.plan import AttemptReason, Try
+from trunkline.types.wire import Headers, Loss
 
 HOLD_ANSWER = 8 << 20  # a complete answer up to this size is held, so that a cut body can fail over
 HOLD_STREAM = 64 << 10  # preamble and window of a stream; when full, commit
@@ -29,77 +31,52 @@ FINISH_GRACE = 1.0  # a finished stream waits this long for usage and the end of
 Stage = Literal["waiting", "relaying", "closed"]
 
 
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """An `UpstreamSink`. `failure` is set when it did not serve; `committed` when the client saw content of it."""
 
-    __slots__ = (
-        "answer",
-        "body",
-        "bytes_in",
-        "candidate",
-        "committed",
-        "connected_at",
-        "draining",
-        "ended_at",
-        "failure",
-        "finish_at",
-        "first_at",
-        "head_at",
-        "headers",
-        "held",
-        "held_size",
-        "last_at",
-        "last_byte",
-        "last_progress",
-        "leg",
-        "longest_gap",
-        "number",
-        "out",
-        "paused",
-        "reason",
-        "relay",
-        "seen_progress",
-        "stage",
-        "started_at",
-        "status",
-        "timeouts",
-        "upstream",
-        "way",
-        "whole",
-        "x",
-    )
+    x: Exchange
+    candidate: Candidate
+    reason: AttemptReason
+    leg: Leg
+    relay: StreamRelay | None
+    timeouts: Timeouts
+    number: int
+    started_at: float
+    last_byte: float
+    last_progress: float
+    stage: Stage = "waiting"
+    way: Way = "open"
+    committed: bool = False
+    draining: bool = False
+    paused: bool = False
+    whole: bool = False
+    status: int = 0
+    headers: Headers = []
+    fields: dict[bytes, bytes] = {}
+    body: list[bytes] = []
+    out: bytes = b""
+    held: list[bytes] = []
+    held_size: int = 0
+    bytes_in: int = 0
+    answer: Answer | None = None
+    failure: Failure | None = None
+    upstream: UpstreamCall | None = None
+    connected_at: float = 0.0
+    head_at: float = 0.0
+    first_at: float = 0.0
+    last_at: float = 0.0
+    ended_at: float = 0.0
+    finish_at: float = 0.0
+    seen_progress: int = 0
+    longest_gap: float = 0.0
 
-    def __init__(self, x: Exchange, candidate: Candidate, reason: AttemptReason, leg: Leg, relay: StreamRelay | None):
+    @classmethod
+    def of(cls, x: Exchange, step: Try, leg: Leg, relay: StreamRelay | None) -> Attempt:
+        """The next attempt of an exchange; it has begun with its making, as far as its timers go."""
         assert x.route is not None
-        self.x = x
-        self.candidate = candidate
-        self.reason: AttemptReason = reason
-        self.leg = leg
-        self.relay = relay
-        self.number = len(x.attempts) + 1
-        self.timeouts: Timeouts = x.route.timeouts
-        self.stage: Stage = "waiting"
-        self.way: Way = "open"
-        self.committed = False
-        self.draining = False
-        self.paused = False
-        self.whole = False
-        self.status = 0
-        self.headers: Headers = []
-        self.body: list[bytes] = []
-        self.out = b""
-        self.held: list[bytes] = []
-        self.held_size = 0
-        self.bytes_in = 0
-        self.answer: Answer | None = None
-        self.failure: Failure | None = None
-        self.upstream: UpstreamCall | None = None
         now = x.house.loop.time()
-        self.started_at = now
-        self.connected_at = self.head_at = self.first_at = self.last_at = self.ended_at = self.finish_at = 0.0
-        self.last_byte = self.last_progress = now
-        self.seen_progress = 0
-        self.longest_gap = 0.0
+        number = len(x.attempts) + 1
+        return cls(x, step.candidate, step.reason, leg, relay, x.route.timeouts, number, now, now, now)
 
     # --- life ------------------------------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -118,12 +95,17 @@ class Attempt:
         self._fail(failure)
 
     def _close(self) -> None:
-        self.stage = "closed"
-        self.ended_at = self.x.house.loop.time()
-        self.x.house.deadlines.remove(self)
-        if self.draining:
-            self.x.house.pumps -= 1
+        """The line goes on in the next turn of the loop: whoever closes may have more to do."""
+        self._closed()
         self.x.wake()
+
+    def _closed(self) -> None:
+        house = self.x.house
+        self.stage = "closed"
+        self.ended_at = house.loop.time()
+        house.deadlines.remove(self)
+        if self.draining:
+            house.pumps -= 1
 
     def _fail(self, failure: Failure) -> None:
         if self.stage == "closed":
@@ -166,8 +148,9 @@ class Attempt:
         self.head_at = self.last_byte = self.x.house.loop.time()
         self.status = status
         self.headers = headers
+        self.fields = fields = dict(headers)
         if self.relay is None and 200 <= status < 300 and self.leg.same:
-            length = header(headers, b"content-length")
+            length = fields.get(b"content-length")
             if length is not None and int(length) > HOLD_ANSWER:
                 self._commit_raw()
 
@@ -277,7 +260,7 @@ class Attempt:
         self.stage = "relaying"
         if not self.first_at:
             self.first_at = self.x.house.loop.time()
-        self._show_head(header(self.headers, b"content-type") or b"application/json")
+        self._show_head(self.fields.get(b"content-type") or b"application/json")
         body, self.body = self.body, []
         if body:
             self.x.call.write(b"".join(body))
@@ -332,7 +315,9 @@ class Attempt:
             return
         self.out, self.answer = done
         self.whole = True
-        self._close()
+        self._closed()
+        if self.x.signal is not None:
+            self.x.signal.fire_now()  # nothing is left to do here
 
     # --- time ------------------------------------------------------------------------------------------------------
     def on_deadline(self, now: float) -> float | None:

@@ -6,6 +6,8 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from trunkline.dialects.contract import Dialect, Target
 from trunkline.engine.faults import stopped
 from trunkline.engine.flight import Signal
@@ -26,93 +28,49 @@ if TYPE_CHECKING:
 State = Literal["waiting", "committed", "done", "broken"]
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """Owned by `line.run`; a `CallWatcher` for its client. All instants are loop seconds, `wall` epoch seconds."""
 
-    __slots__ = (
-        "attempts",
-        "backoff_s",
-        "blocked_at",
-        "call",
-        "client_s",
-        "cut_by",
-        "deadline",
-        "decision",
-        "dialect",
-        "ended_at",
-        "facts",
-        "failure",
-        "gone",
-        "head_sent",
-        "house",
-        "id",
-        "intended",
-        "keepalive_at",
-        "labels",
-        "light",
-        "losses",
-        "plan",
-        "planned_at",
-        "presented",
-        "principal",
-        "recorded",
-        "request",
-        "route",
-        "serving",
-        "shown_at",
-        "signal",
-        "snapshot",
-        "spliced",
-        "state",
-        "status",
-        "surface",
-        "target",
-        "task",
-        "terminator",
-        "wall",
-    )
-
-    def __init__(self, house: House, call: Call, dialect: Dialect, target: Target, surface: str, id: str) -> None:
-        self.house = house
-        self.call = call
-        self.dialect = dialect
-        self.target = target
-        self.surface = surface
-        self.id = id
-        self.wall = house.wall()
-        self.snapshot: Snapshot = house.snapshot
-        self.presented: str | None = None
-        self.decision: Principal | Failure | None = None
-        self.principal: Principal | None = None
-        self.labels: dict[str, str] = {}
-        self.facts: Envelope | None = None
-        self.request: ChatRequest | None = None
-        self.spliced: tuple[str, bytes] | None = None
-        self.route: Route | None = None
-        self.plan: Plan | None = None
-        self.attempts: list[Attempt] = []
-        self.serving: Attempt | None = None
-        self.losses: tuple[Loss, ...] = ()
-        self.state: State = "waiting"
-        self.failure: Failure | None = None
-        self.status = 0
-        self.terminator = ""
-        self.head_sent = False
-        self.gone = False
-        self.cut_by = ""
-        self.intended = False
-        self.recorded = False
-        self.signal: Signal | None = None
-        self.light = False
-        self.deadline = 0.0
-        self.keepalive_at = 0.0
-        self.planned_at = 0.0
-        self.ended_at = 0.0
-        self.task: asyncio.Task[None] | None = None
-        self.shown_at = 0.0
-        self.blocked_at = 0.0
-        self.client_s = 0.0
-        self.backoff_s = 0.0
+    house: House
+    call: Call
+    dialect: Dialect
+    target: Target
+    surface: str
+    id: str
+    wall: float
+    snapshot: Snapshot
+    presented: str | None = None
+    decision: Principal | Failure | None = None
+    principal: Principal | None = None
+    labels: dict[str, str] = {}
+    facts: Envelope | None = None
+    request: ChatRequest | None = None
+    spliced: tuple[str, bytes] | None = None
+    route: Route | None = None
+    plan: Plan | None = None
+    attempts: list[Attempt] = []
+    serving: Attempt | None = None
+    losses: tuple[Loss, ...] = ()
+    state: State = "waiting"
+    failure: Failure | None = None
+    status: int = 0
+    terminator: str = ""
+    head_sent: bool = False
+    gone: bool = False
+    cut_by: str = ""
+    intended: bool = False
+    recorded: bool = False
+    signal: Signal | None = None
+    light: bool = False
+    deadline: float = 0.0
+    keepalive_at: float = 0.0
+    planned_at: float = 0.0
+    ended_at: float = 0.0
+    task: asyncio.Task[None] | None = None
+    shown_at: float = 0.0
+    blocked_at: float = 0.0
+    client_s: float = 0.0
+    backoff_s: float = 0.0
 
     # --- the client, as CallWatcher --------------------------------------------------------------------------------
     def on_gone(self) -> None:

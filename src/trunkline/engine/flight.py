@@ -32,6 +32,14 @@ class Signal:
         elif self._resume is not None:
             self._loop.call_soon(self._resume)
 
+    def fire_now(self) -> None:
+        """`fire`, and the line goes on before this returns, if it is one that a Flight drives."""
+        if self._resume is None or self._fired:
+            self.fire()
+            return
+        self._fired = True
+        self._resume()
+
     def __await__(self) -> Generator[Any, None, None]:
         if self._future is not None:
             yield from self._future.__await__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trunkline.engine.attempt import Attempt
 from trunkline.engine.exchange import Exchange
 from trunkline.types.record import Partition
 
@@ -14,10 +15,12 @@ def micros(seconds: float) -> int:
 def partition(x: Exchange) -> Partition:
     """Instants are loop seconds. Each is turned into microseconds since arrival once, so that parts between neighbours add
     up exactly; what no part claims is `other`."""
-    call, serving = x.call, x.serving
-    start = call.head_at
+    serving = x.serving
+    if serving is not None and len(x.attempts) == 1 and serving.connected_at and serving.last_at and not x.client_s:
+        return _straight(x, serving)
+    start = x.call.head_at
     total = micros(x.ended_at - start)
-    body = micros(call.body_at - start) if call.body_at else 0
+    body = micros(x.call.body_at - start) if x.call.body_at else 0
     planned = micros((x.planned_at or x.ended_at) - start)
     p = Partition(total=total, body=body, admit=planned - body if planned > body else 0)
     tried = 0
@@ -35,6 +38,33 @@ def partition(x: Exchange) -> Partition:
         p.client = min(micros(x.client_s), last - shown) if x.client_s else 0
         p.generate, p.finish = last - shown - p.client, total - last
     return _balanced(p)
+
+
+def _straight(x: Exchange, a: Attempt) -> Partition:
+    """What nearly every exchange is: one attempt, which connected and answered, and a client that kept up. Its instants
+    stand in their order, so there is nothing to balance."""
+    start = x.call.head_at - 0.5e-6  # rounds instead of cutting off
+    total = int((x.ended_at - start) * 1e6)
+    body = int((x.call.body_at - start) * 1e6)
+    planned = int((x.planned_at - start) * 1e6)
+    began = int((a.started_at - start) * 1e6)
+    connected = int((a.connected_at - start) * 1e6)
+    first = int(((a.first_at or a.last_at) - start) * 1e6)
+    last = int((a.last_at - start) * 1e6)
+    shown = int((x.shown_at - start) * 1e6) if x.shown_at > a.first_at else first
+    if shown > last:
+        shown = last
+    return Partition(
+        total=total,
+        body=body,
+        admit=planned - body,
+        other=began - planned,
+        connect=connected - began,
+        first_token=first - connected,
+        hold=shown - first,
+        generate=last - shown,
+        finish=total - last,
+    )
 
 
 _ORDER = ("finish", "generate", "first_token", "failed", "backoff", "admit", "hold", "client", "connect", "body")

@@ -14,7 +14,7 @@ from trunkline.engine.outcome import close
 from trunkline.routing.course import Course
 from trunkline.routing.plan import plan
 from trunkline.types.failure import Failure, Kind, refused
-from trunkline.types.plan import GiveUp, Try, Wait
+from trunkline.types.plan import Try, Wait
 
 
 async def run(x: Exchange) -> None:
@@ -76,31 +76,33 @@ async def serve(x: Exchange) -> Failure | None:
         return _unknown_model(x, facts.model)
     x.route = route
     now = house.loop.time()
-    x.deadline = x.call.head_at + min(route.timeouts.total, _own_deadline(x))
+    x.deadline = x.call.head_at + route.timeouts.total
+    if "deadline_s" in x.labels:  # validated by the front door
+        x.deadline = min(x.deadline, x.call.head_at + float(x.labels["deadline_s"]))
     if route.stream.keepalive_after is not None and (facts.stream or route.stream.keepalive_answer):
         x.keepalive_at = x.call.head_at + route.stream.keepalive_after
     x.plan = plan(route, house.fleet, now, house.rand)
     course = Course(route, x.plan, house.fleet, x.deadline, house.rand)
     x.planned_at = now
-    while True:
-        if x.cut_by:
-            return stopped(x.cut_by)
-        match course.next(house.loop.time()):
-            case GiveUp(failure):
-                return failure
-            case Wait(seconds):
-                await x.wait(seconds)
-            case Try(candidate, reason):
-                leg = build(x, candidate)
-                if isinstance(leg, Failure):
-                    course.skipped(candidate, leg)
-                    continue
-                attempt = Attempt(x, candidate, reason, leg, relay_for(x, leg, candidate))
-                await run_attempt(x, attempt)
-                failed = attempt.failure
-                if failed is None or attempt.committed:
-                    return None
-                course.failed(candidate, failed, house.loop.time())
+    while not x.cut_by:
+        step = course.next(house.loop.time())
+        if isinstance(step, Try):
+            candidate = step.candidate
+            leg = build(x, candidate)
+            if isinstance(leg, Failure):
+                course.skipped(candidate, leg)
+                continue
+            attempt = Attempt.of(x, step, leg, relay_for(x, leg, candidate))
+            await run_attempt(x, attempt)
+            failed = attempt.failure
+            if failed is None or attempt.committed:
+                return None
+            course.failed(candidate, failed, house.loop.time())
+        elif isinstance(step, Wait):
+            await x.wait(step.seconds)
+        else:
+            return step.failure
+    return stopped(x.cut_by)
 
 
 async def run_attempt(x: Exchange, attempt: Attempt) -> None:
@@ -125,14 +127,16 @@ def observe(x: Exchange, attempt: Attempt) -> None:
     """routing.observe: health, permits, budgets; a change of state is one log line."""
     house, now = x.house, x.house.loop.time()
     failure = attempt.failure
-    key = x.principal.key_id if x.principal is not None else ""
     if failure is None:
         change = house.fleet.served(attempt.candidate, now, way=attempt.way)
-        changes = [change] if change is not None else []
+        if change is None:
+            return
+        changes = [change]
     elif failure.penalty == "nothing":
         house.fleet.released(attempt.candidate, way=attempt.way)
         changes = []
     else:
+        key = x.principal.key_id if x.principal is not None else ""
         changes = house.fleet.failed(attempt.candidate, failure, now, house.rand(), key=key, way=attempt.way)
     for change in changes:
         house.log("fleet", {"subject": change.subject, "state": change.state, "reason": change.reason})
@@ -146,9 +150,3 @@ def _unknown_model(x: Exchange, model: str) -> Failure:
         code="model_not_found",
         param="model",
     )
-
-
-def _own_deadline(x: Exchange) -> float:
-    """`x-trunkline-deadline-ms`, already validated by the front door; infinite if absent."""
-    value = x.labels.get("deadline_s")
-    return float(value) if value else float("inf")

@@ -9,7 +9,7 @@ from trunkline.engine.attempt import Attempt
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.recording import record
 from trunkline.types.failure import Failure, FaultClass, Kind, http_status
-from trunkline.types.wire import Headers, header
+from trunkline.types.wire import Headers
 
 _RELAYED = frozenset({FaultClass.CLIENT, FaultClass.CONTEXT, FaultClass.REFUSAL, FaultClass.CAPABILITY})
 _SDK_RETRIES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
@@ -70,7 +70,7 @@ def _ending(x: Exchange, attempt: Attempt | None) -> Callable[[], None]:
 
 def _content_type(x: Exchange, attempt: Attempt) -> bytes:
     if attempt.leg.same:
-        return header(attempt.headers, b"content-type") or b"application/json"
+        return attempt.fields.get(b"content-type") or b"application/json"
     return b"application/json"
 
 

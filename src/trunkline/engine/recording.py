@@ -16,23 +16,26 @@ _UPSTREAM_IDS = frozenset({b"x-request-id", b"request-id"})
 
 def record(x: Exchange) -> Record:
     call, facts, principal, route, plan = x.call, x.facts, x.principal, x.route, x.plan
+    house, serving = x.house, x.serving
+    size = len(call.body)
     row = Record(
         id=x.id,
         started_at=int(x.wall * 1e6),
-        worker=x.house.worker,
-        version=x.house.version,
+        worker=house.worker,
+        version=house.version,
         snapshot=x.snapshot.number,
         surface=x.surface,
         operation="chat",
         dialect=x.dialect.name,
-        body_bytes=len(call.body),
+        body_bytes=size,
         outcome=outcome(x),
         status=x.status,
-        committed=x.state == "committed" or (x.serving is not None and x.serving.committed),
-        bytes_in=len(call.body),
+        committed=x.state == "committed" or (serving is not None and serving.committed),
+        bytes_in=size,
         bytes_out=call.bytes_out,
         terminator=x.terminator,
         latency=partition(x),
+        attempts=[_attempt(x, a) for a in x.attempts],
     )
     if principal is not None:
         row.key_id, row.user, row.team = principal.key_id, principal.user, principal.team
@@ -54,12 +57,11 @@ def record(x: Exchange) -> Record:
     if x.failure is not None:
         row.fault, row.kind = x.failure.fault.value, x.failure.kind.value
     losses = x.losses
-    if x.serving is not None:
-        _served(x, x.serving, row)
-        losses = losses or x.serving.leg.losses
+    if serving is not None:
+        _served(x, serving, row)
+        losses = losses or serving.leg.losses
     if losses:
         row.losses = [{"field": loss.field, "reason": loss.reason} for loss in losses]
-    row.attempts = [_attempt(x, a) for a in x.attempts]
     if row.stream:
         row.malformed_events = sum(a.relay.malformed for a in x.attempts if a.relay is not None)
     return row
@@ -91,61 +93,68 @@ def _refusal(failure: Failure) -> Outcome:
 
 
 def _served(x: Exchange, attempt: Attempt, row: Record) -> None:
+    tried = row.attempts[attempt.number - 1]
+    row.usage, row.finish_reason = tried.usage, tried.finish_reason
     row.saved = len(x.attempts) > 1 and attempt.failure is None
     if attempt.first_at:
         row.first_token_us = micros(attempt.first_at - x.call.head_at)
-    row.longest_gap_us = micros(attempt.longest_gap)
-    if attempt.relay is not None:
-        row.events = attempt.relay.events
-    answer = attempt.answer or (attempt.relay.answer if attempt.relay is not None else None)
+    relay = attempt.relay
+    if relay is not None:
+        row.longest_gap_us = micros(attempt.longest_gap)
+        row.events = relay.events
+    answer = attempt.answer or (relay.answer if relay is not None else None)
     if answer is not None:
-        row.finish_reason, row.empty = answer.finish, answer.empty
-        if answer.usage is not None:
-            row.usage = counts(answer.usage)
-    if not row.usage and attempt.failure is not None:
-        row.usage = estimated(x, attempt)
+        row.empty = answer.empty
 
 
 def _attempt(x: Exchange, a: Attempt) -> AttemptRecord:
-    deployment, failure = a.candidate.deployment, a.failure
+    candidate, upstream, failure, started = a.candidate, a.upstream, a.failure, a.started_at
+    deployment = candidate.deployment
     row = AttemptRecord(
         number=a.number,
         deployment=deployment.name,
         provider=deployment.provider.name,
         model=deployment.model,
         region=deployment.labels.get("region", ""),
-        credential_id=a.candidate.secret,
-        address=a.upstream.address if a.upstream is not None else "",
+        credential_id=candidate.secret,
         reason=a.reason,
-        started_us=micros(a.started_at - x.call.head_at),
-        connect_us=micros(a.connected_at - a.started_at) if a.connected_at else 0,
-        total_us=micros(a.ended_at - a.started_at),
-        reused=a.upstream.reused if a.upstream is not None else False,
+        started_us=micros(started - x.call.head_at),
+        total_us=micros(a.ended_at - started),
         status=a.status,
         bytes_in=a.bytes_in,
         bytes_out=len(a.leg.outbound.body),
     )
+    if upstream is not None:
+        row.address, row.reused = upstream.address, upstream.reused
+    if a.connected_at:
+        row.connect_us = micros(a.connected_at - started)
     if a.first_at:
-        row.first_token_us = micros(a.first_at - a.started_at)
+        row.first_token_us = micros(a.first_at - started)
     if failure is not None:
         row.class_, row.kind = failure.fault.value, failure.kind.value
         if failure.delay is not None:
             row.stated_delay_ms = int(failure.delay * 1000)
         if failure.fault is FaultClass.CANCELLED:
             row.cancelled_by = failure.code
-    for name, value in a.headers:
-        if name in _UPSTREAM_IDS:
-            row.upstream_request_id = value.decode("latin-1")[:128]
-        elif name.startswith(_RATE_LIMIT_PREFIXES):
-            row.rate_limit = {**row.rate_limit, name.decode("latin-1"): value.decode("latin-1")[:CAP]}
-    answer = a.answer or (a.relay.answer if a.relay is not None else None)
+    _noted(a.fields, row)
+    relay = a.relay
+    answer = a.answer or (relay.answer if relay is not None else None)
     if answer is not None:
         row.finish_reason = answer.finish
         if answer.usage is not None:
             row.usage = counts(answer.usage)
-    if not row.usage and failure is not None and a.connected_at:
+    if failure is not None and not row.usage and a.connected_at:
         row.usage = estimated(x, a)
     return row
+
+
+def _noted(found: dict[bytes, bytes], row: AttemptRecord) -> None:
+    """What the provider says about itself in headers worth keeping."""
+    for name in found.keys() & _UPSTREAM_IDS:
+        row.upstream_request_id = found[name].decode("latin-1")[:128]
+    limits = [name for name in found if name.startswith(_RATE_LIMIT_PREFIXES)]
+    if limits:
+        row.rate_limit = {name.decode("latin-1"): found[name].decode("latin-1")[:CAP] for name in limits}
 
 
 def counts(usage: Usage) -> dict[str, Count]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from trunkline.storage.journal import INTENT, RECORD, Frame
-from trunkline.types.record import Intent, Record
+from trunkline.types.record import AttemptRecord, Intent, Partition, Record
 
 _ENCODE = msgspec.json.Encoder().encode
 #: What is cut when a record is larger than a frame: kept so many entries of every list and mapping.
@@ -28,6 +28,29 @@ def record_frame(record: Record, frame_max: int) -> Frame:
         if len(payload) > frame_max:
             payload = _ENCODE({k: [] if isinstance(v, list) else v for k, v in values.items()})
     return Frame(RECORD, payload)
+
+
+def whole(payload: bytes) -> dict[str, Any]:
+    """A stored record with every field of its schema. Raises msgspec.DecodeError."""
+    found: dict[str, Any] = {**_RECORD, **msgspec.json.decode(payload)}
+    found["latency"] = {**_PARTITION, **found["latency"]}
+    found["attempts"] = [{**_ATTEMPT, **attempt} for attempt in found["attempts"]]
+    return found
+
+
+def _defaults(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """What is left out of the stored form; a field without a default stands there only to keep its place."""
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        default = None if field.default is msgspec.NODEFAULT else field.default
+        made = field.default_factory
+        found[field.encode_name] = default if made is msgspec.NODEFAULT else msgspec.to_builtins(made())  # type: ignore[operator]  # not NODEFAULT
+    return found
+
+
+_RECORD = _defaults(Record)
+_PARTITION = _defaults(Partition)
+_ATTEMPT = _defaults(AttemptRecord)
 
 
 def _bytes_of(value: Intent | Record) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from trunkline.types.wire import Headers, Origin
@@ -51,6 +52,12 @@ def origin_of(base_url: str, *added: str) -> Origin:
 def path_of(base_url: str) -> str:
     """Without the last slash."""
     return urlsplit(base_url).path.rstrip("/")
+
+
+@lru_cache(1024)
+def target_of(base_url: str, path: str) -> bytes:
+    """The request target behind a base URL."""
+    return (path_of(base_url) + path).encode()
 
 
 def headers_for(stream: bool) -> Headers:

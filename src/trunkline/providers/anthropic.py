@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from trunkline.dialects.contract import ErrorFacts
-from trunkline.providers.addresses import headers_for, origin_of, path_of
+from trunkline.providers.addresses import headers_for, origin_of, target_of
 from trunkline.providers.classify import LACKS, Meaning, Phrase, Reading, classify, credential_down
 from trunkline.providers.contract import Outgoing, Prepared, Provider, ProviderOption
 from trunkline.types.failure import Failure
@@ -74,7 +74,7 @@ class Anthropic:
         return Prepared(
             origin=outgoing.candidate.origin,
             method=b"POST",
-            target=(path_of(outgoing.candidate.deployment.base_url) + PATH).encode(),
+            target=target_of(outgoing.candidate.deployment.base_url, PATH),
             headers=headers,
             body=outgoing.body,
             framing="sse" if outgoing.stream else "plain",

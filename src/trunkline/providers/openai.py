@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from trunkline.dialects.contract import ErrorFacts
-from trunkline.providers.addresses import headers_for, origin_of, path_of
+from trunkline.providers.addresses import headers_for, origin_of, target_of
 from trunkline.providers.classify import Meaning, Phrase, Reading, classify
 from trunkline.providers.contract import Outgoing, Prepared, Provider, ProviderOption
 from trunkline.types.failure import Failure
@@ -92,7 +92,7 @@ class OpenAI:
         return Prepared(
             origin=outgoing.candidate.origin,
             method=b"POST",
-            target=(path_of(deployment.base_url) + PATH).encode(),
+            target=target_of(deployment.base_url, PATH),
             headers=headers,
             body=outgoing.body,
             framing="sse" if outgoing.stream else "plain",

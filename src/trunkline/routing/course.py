@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from trunkline.routing.fleet import Fleet
+from trunkline.routing.fleet import OK, Fleet
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.fleet import Candidate, Route
-from trunkline.types.plan import GiveUp, Plan, Step, Try, Wait
+from trunkline.types.plan import AttemptReason, GiveUp, Plan, Step, Try, Wait
 
 MAX_ATTEMPTS = 8
 MIN_LEFT = 0.05
@@ -27,44 +27,26 @@ _FINAL = frozenset(
 )
 
 
-class Course:
+class Course(msgspec.Struct, eq=False):
     """Walks a plan. `next(now)` says what to do; `failed` tells it what came of a `Try`.
 
     `deadline` is loop seconds: arrival + min(total, the caller's own).
     """
 
-    __slots__ = (
-        "_again",
-        "_delay",
-        "_fleet",
-        "_plan",
-        "_queued",
-        "_rand",
-        "_retries",
-        "_route",
-        "_stated",
-        "_stop",
-        "_tried",
-        "attempts",
-        "deadline",
-        "failures",
-    )
-
-    def __init__(self, route: Route, plan: Plan, fleet: Fleet, deadline: float, rand: Callable[[], float]) -> None:
-        self._route = route
-        self._plan = plan
-        self._fleet = fleet
-        self._rand = rand
-        self._tried: set[int] = set()
-        self._retries: dict[int, int] = {}
-        self._again: Candidate | None = None
-        self._delay = 0.0
-        self._stated = False
-        self._queued = False
-        self._stop: Failure | None = None
-        self.attempts = 0
-        self.failures: list[tuple[Candidate, Failure]] = []
-        self.deadline = deadline
+    route: Route
+    plan: Plan
+    fleet: Fleet
+    deadline: float
+    rand: Callable[[], float]
+    attempts: int = 0
+    failures: list[tuple[Candidate, Failure]] = []
+    _tried: set[int] = set()
+    _retries: dict[int, int] = {}
+    _again: Candidate | None = None
+    _delay: float = 0.0
+    _stated: bool = False
+    _queued: bool = False
+    _stop: Failure | None = None
 
     # --- asking ----------------------------------------------------------------------------------------------------
     def next(self, now: float) -> Step:
@@ -85,39 +67,38 @@ class Course:
             return self._try(fresh, "failover" if self.attempts else "first", now)
         return self._exhausted(now)
 
-    def _try(self, candidate: Candidate, reason: str, now: float) -> Try:
+    def _try(self, candidate: Candidate, reason: AttemptReason, now: float) -> Try:
         self._tried.add(id(candidate))
         self.attempts += 1
         if reason == "first":
-            self._fleet.budget(self._route, candidate, now).request(now)
-            return Try(candidate, "first")
-        return Try(candidate, "retry" if reason == "retry" else "failover")
+            self.fleet.budget(self.route, candidate, now).request(now)
+        return Try(candidate, reason)
 
     def _untried(self, now: float) -> Candidate | None:
-        larger = self._larger_context()
-        for candidate in self._plan.order:
+        larger = self._larger_context() if self.failures else None
+        for candidate in self.plan.order:
             if id(candidate) in self._tried:
                 continue
             if larger is not None and (candidate.deployment.context_tokens or 0) <= larger:
                 continue
-            standing = self._fleet.standing(candidate, now)
+            standing = self.fleet.standing(candidate, now)
+            if standing is OK:
+                return candidate
             if standing.kind in ("throttled", "closed", "credential", "full"):
                 continue
             if standing.kind in ("ejected", "probe") and self.attempts:
                 # A later attempt on a sick deployment is charged; the healthy ones are not (promise 2).
-                if not self._plan.panic and standing.kind == "ejected":
+                if not self.plan.panic and standing.kind == "ejected":
                     continue
-                if not self._fleet.budget(self._route, candidate, now).take(now):
+                if not self.fleet.budget(self.route, candidate, now).take(now):
                     continue
-            elif standing.kind == "ejected" and not self._plan.panic:
+            elif standing.kind == "ejected" and not self.plan.panic:
                 continue
             return candidate
         return None
 
     def _larger_context(self) -> int | None:
         """After a context-length failure only candidates with a larger declared context qualify."""
-        if not self.failures:
-            return None
         sizes = [c.deployment.context_tokens or 0 for c, f in self.failures if f.fault is FaultClass.CONTEXT]
         return max(sizes) if sizes else None
 
@@ -130,7 +111,7 @@ class Course:
             return
         if self._retry_same(candidate, failure, now):
             return
-        if failure.fault is not FaultClass.OVERLOAD and failure.fault.value not in self._route.failover_on:
+        if failure.fault is not FaultClass.OVERLOAD and failure.fault.value not in self.route.failover_on:
             self._stop = self._verdict(now)
 
     def skipped(self, candidate: Candidate, failure: Failure) -> None:
@@ -143,7 +124,7 @@ class Course:
             self._stop = failure
 
     def _retry_same(self, candidate: Candidate, failure: Failure, now: float) -> bool:
-        rule = self._route.retry
+        rule = self.route.retry
         used = self._retries.get(id(candidate), 0)
         if failure.retry == "never" or used >= rule.times:
             return False
@@ -153,7 +134,7 @@ class Course:
                 delay = failure.delay or 0.0
                 if delay > rule.wait_for_retry_after:
                     return False
-                delay *= 1.0 + STATED_JITTER * self._rand()
+                delay *= 1.0 + STATED_JITTER * self.rand()
             case FaultClass.TRANSIENT | FaultClass.THROTTLED_UNKNOWN:
                 if failure.signal not in rule.on:
                     return False
@@ -164,15 +145,15 @@ class Course:
         if now + delay + MIN_LEFT >= self.deadline:
             return False
         stated = failure.fault is FaultClass.THROTTLED_KNOWN
-        if not stated and not self._fleet.budget(self._route, candidate, now).take(now):
+        if not stated and not self.fleet.budget(self.route, candidate, now).take(now):
             return False
         self._retries[id(candidate)] = used + 1
         self._again, self._delay, self._stated = candidate, delay, stated
         return True
 
     def _backoff(self, used: int) -> float:
-        rule = self._route.retry
-        return self._rand() * min(rule.backoff_cap, rule.backoff_base * 2.0**used)
+        rule = self.route.retry
+        return self.rand() * min(rule.backoff_cap, rule.backoff_base * 2.0**used)
 
     # --- nothing left ----------------------------------------------------------------------------------------------
     def _exhausted(self, now: float) -> Step:
@@ -180,9 +161,9 @@ class Course:
         if waiting is not None and not self._queued:
             candidate, until = waiting
             delay = max(0.0, until - now)
-            delay *= 1.0 + STATED_JITTER * self._rand()
-            allowed = delay <= self._route.retry.wait_for_retry_after * (1.0 + STATED_JITTER)
-            fresh = self._retries.get(id(candidate), 0) < max(1, self._route.retry.times)
+            delay *= 1.0 + STATED_JITTER * self.rand()
+            allowed = delay <= self.route.retry.wait_for_retry_after * (1.0 + STATED_JITTER)
+            fresh = self._retries.get(id(candidate), 0) < max(1, self.route.retry.times)
             if allowed and fresh and now + delay + MIN_LEFT < self.deadline:
                 self._queued = True
                 self._retries[id(candidate)] = self._retries.get(id(candidate), 0) + 1
@@ -194,7 +175,7 @@ class Course:
         """The candidate whose throttle passes first, if every candidate that is not otherwise out is throttled."""
         best: tuple[Candidate, float] | None = None
         for candidate in self._all():
-            standing = self._fleet.standing(candidate, now)
+            standing = self.fleet.standing(candidate, now)
             if standing.kind == "throttled":
                 if best is None or standing.until < best[1]:
                     best = (candidate, standing.until)
@@ -203,7 +184,7 @@ class Course:
         return best
 
     def _all(self) -> list[Candidate]:
-        return [*self._plan.order, *(d.candidate for d in self._plan.dropped)]
+        return [*self.plan.order, *(d.candidate for d in self.plan.dropped)]
 
     def _verdict(self, now: float) -> Failure:
         """The failure that the caller gets: the most telling one of what happened."""
@@ -226,7 +207,7 @@ class Course:
         return self._none_left(now)
 
     def _none_left(self, now: float) -> Failure:
-        standings = [self._fleet.standing(c, now) for c in self._all()]
+        standings = [self.fleet.standing(c, now) for c in self._all()]
         if any(s.kind == "full" for s in standings):
             return Failure(
                 kind=Kind.OVERLOADED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,7 @@ from trunkline.routing.budget import RetryBudget
 from trunkline.routing.health import SLOW_START, CredentialHealth, EndpointHealth
 from trunkline.types.failure import Failure, FaultClass
 from trunkline.types.fleet import Candidate, Route
+from trunkline.types.plan import Plan
 
 StandingKind = Literal["ok", "slow", "probe", "ejected", "throttled", "closed", "credential", "full"]
 
@@ -48,9 +50,11 @@ class Fleet:
         self.endpoints: dict[str, EndpointHealth] = {}
         self.credentials: dict[str, CredentialHealth] = {}
         self.by_address: dict[str, set[str]] = {}
-        self.inflight: dict[str, int] = {}
+        self.inflight: defaultdict[str, int] = defaultdict(int)
         self.budgets: dict[tuple[str, str], RetryBudget] = {}
         self.turns: dict[str, int] = {}
+        #: By route name: the plan that holds while the fleet is calm, for strategies that always rank the same.
+        self.plans: dict[str, tuple[Route, Plan]] = {}
         self.troubled: set[str] = set()
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -76,7 +80,7 @@ class Fleet:
                 share = endpoint.share(now)
                 if share < 1.0:
                     return Standing("slow", 0.0, share)
-        if self.inflight.get(candidate.deployment.name, 0) >= candidate.deployment.limits.concurrency:
+        if self.inflight[candidate.deployment.name] >= candidate.deployment.limits.concurrency:
             return Standing("full")
         return OK
 
@@ -104,8 +108,7 @@ class Fleet:
     # --- the life of an attempt ---------------------------------------------------------------------------------
     def began(self, candidate: Candidate, now: float) -> Way:
         """An attempt starts; the answer is to be handed back at its end."""
-        name = candidate.deployment.name
-        self.inflight[name] = self.inflight.get(name, 0) + 1
+        self.inflight[candidate.deployment.name] += 1
         if not self.troubled:
             return "open"
         endpoint = self.endpoints.get(candidate.endpoint)
@@ -150,8 +153,7 @@ class Fleet:
         return changes
 
     def _release(self, candidate: Candidate) -> None:
-        name = candidate.deployment.name
-        self.inflight[name] = max(0, self.inflight.get(name, 0) - 1)
+        self.inflight[candidate.deployment.name] -= 1
 
     def _penalise(
         self, candidate: Candidate, failure: Failure, now: float, rand: float, *, key: str, way: Way

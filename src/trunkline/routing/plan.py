@@ -21,11 +21,18 @@ def plan(route: Route, fleet: Fleet, now: float, rand: Callable[[], float]) -> P
     """Order the route's candidates: the strategy's ranking, then the fallbacks; the sick are left out, or ranked last
     in panic (more than half of the candidates ejected)."""
     strategy = STRATEGIES[route.balance]
+    if strategy.steady and not fleet.troubled:
+        kept = fleet.plans.get(route.name)
+        if kept is not None and kept[0] is route:
+            return kept[1]
     turn = fleet.turns.get(route.name, 0)
     fleet.turns[route.name] = turn + 1
     ranked = strategy.order(route.use, turn, rand) + route.fallback
     if not fleet.troubled:
-        return Plan(route=route.name, strategy=strategy.name, order=ranked)
+        calm = Plan(route=route.name, strategy=strategy.name, order=ranked)
+        if strategy.steady:
+            fleet.plans[route.name] = (route, calm)
+        return calm
     fleet.tidy(now)
     return _with_health(route, strategy.name, ranked, fleet, now, rand)
 

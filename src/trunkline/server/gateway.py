@@ -48,7 +48,8 @@ class Gateway:
             return -1
         house = self.house
         dialect = house.dialects[surface.target.dialect]
-        x = Exchange(house, call, dialect, surface.target, surface.name, new_id(house.wall()))
+        wall = house.wall()
+        x = Exchange(house, call, dialect, surface.target, surface.name, new_id(wall), wall, house.snapshot)
         caller = read_caller(call.headers, query)
         if isinstance(caller, Failure):
             refuse_at_head(x, caller)
@@ -129,9 +130,8 @@ def overloaded(message: str, delay: float) -> Failure:
 
 def new_id(wall: float) -> str:
     """UUIDv7 (RFC 9562) from epoch seconds and 74 random bits."""
-    value = int(wall * 1000) << 80 | 0x7000 << 64 | 0x8000 << 48 | getrandbits(80) & _RANDOM
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-_RANDOM = 0x0FFF_3FFF_FFFF_FFFF_FFFF
+    dice = getrandbits(74)
+    text = f"{int(wall * 1000):012x}"
+    return (
+        f"{text[:8]}-{text[8:]}-{0x7000 | dice >> 62:04x}-{0x8000 | dice >> 48 & 0x3FFF:04x}-{dice & 0xFFFF_FFFF_FFFF:012x}"
+    )

@@ -4,6 +4,9 @@ Times are integer microseconds on the monotonic clock; `started_at` is the only 
 since the epoch, UTC). No prompt, answer, secret, key or client address ever enters a record. Fields that later
 parts of the product fill (cost, evidence, drill) stand here from the first day as null or empty, so that
 `schema: 1` need not change.
+
+Journal and store hold a record without the fields that have their default, which is two thirds of its bytes; whoever
+reads one for somebody else gives it back whole (`ledger.encoding.whole`).
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ class Count(msgspec.Struct, frozen=True):
     provenance: str
 
 
-class Partition(msgspec.Struct, kw_only=True):
+class Partition(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where the time went; disjoint, and the sum is `total` (observability.md section 1). Microseconds."""
 
     admit: int = 0
@@ -52,7 +55,7 @@ class Partition(msgspec.Struct, kw_only=True):
     total: int = 0
 
 
-class AttemptRecord(msgspec.Struct, kw_only=True):
+class AttemptRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One try. `started_us` is the offset from the exchange's start; `class_` is "ok" or F1–F13."""
 
     number: int
@@ -82,7 +85,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
     cost: dict[str, Any] | None = None
 
 
-class Record(msgspec.Struct, kw_only=True):
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One exchange. `id` is a UUIDv7 in hex form with dashes, also `x-trunkline-request-id`."""
 
     schema: int = 1

@@ -324,7 +324,7 @@ def test_strict_is_unhealthy_as_soon_as_the_reserve_cannot_be_refilled(tmp_path:
 def test_what_is_kept_in_memory_is_bounded_and_the_excess_counted(
     house: House, no_space: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trunkline.ledger.journal.KEPT_BYTES", 10_000)
+    monkeypatch.setattr("trunkline.ledger.journal.KEPT_BYTES", 500)
     no_space.append(True)
     for n in range(100):
         house.ledger.settle(record(str(n)))

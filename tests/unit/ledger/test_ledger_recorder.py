@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from trunkline.ledger.encoding import whole
 from trunkline.ledger.recorder import BACKOFF_LAST, Recorder
 from trunkline.storage.contract import RecordFilter, RecordRow, RowRefused, Store, StoreUnavailable
 from trunkline.storage.journal import INTENT, RECORD, Frame, JournalSet, JournalSettings, JournalWriter
@@ -39,7 +40,7 @@ class Desk:
 
     def outcomes(self) -> dict[str, str]:
         bodies = self.store.query_records(RecordFilter(), limit=10_000).bodies
-        return {row["id"]: row["outcome"] for row in map(json.loads, bodies)}
+        return {row["id"]: row["outcome"] for row in map(whole, bodies)}
 
 
 @pytest.fixture
@@ -52,7 +53,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def outcome(name: str, **fields: object) -> Frame:
-    record = Record(id=name, started_at=1_000, outcome="ok", status=200, **fields)  # type: ignore[arg-type]  # words
+    """About as long as a real one."""
+    labels = {"metadata": {"run": "7" * 900}, **fields}
+    record = Record(id=name, started_at=1_000, outcome="ok", status=200, **labels)  # type: ignore[arg-type]  # words
     return Frame(RECORD, msgspec.json.encode(record))
 
 

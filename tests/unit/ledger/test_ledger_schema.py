@@ -11,6 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from trunkline.ledger.encoding import whole
 from trunkline.ledger.ingest import unknown
 from trunkline.ledger.schema import record_schema
 from trunkline.types.record import AttemptRecord, Count, Intent, Partition, Record
@@ -44,7 +45,7 @@ def full() -> Record:
 
 
 def plain(record: Record) -> Any:
-    return json.loads(msgspec.json.encode(record))
+    return whole(msgspec.json.encode(record))
 
 
 def test_the_frozen_file_is_what_the_types_say() -> None:

@@ -67,24 +67,33 @@ def check(body: bytes) -> Answer | Failure:
         checked = _checked.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _check_loosely(body)
-    if not any(choice.message is not None for choice in checked.choices):
+    finish, found, says, blocked = "", False, False, False
+    for choice in checked.choices:
+        reason, message = word(choice.finish_reason), choice.message
+        finish = finish or reason
+        blocked = blocked or reason == "content_filter"
+        if message is not None:
+            found = True
+            says = says or _says(message)
+    if not found:
         return unusable("the provider's answer has no choices")
-    finishes = [word(choice.finish_reason) for choice in checked.choices]
     return Answer(
         id=word(checked.id),
         model=word(checked.model),
-        finish=next(filter(None, finishes), ""),
+        finish=finish,
         usage=read_usage(checked.usage),
-        empty=not any(_says(choice.message) for choice in checked.choices),
-        blocked="content_filter" in finishes,
+        empty=not says,
+        blocked=blocked,
     )
 
 
-def _says(message: CheckedMessage | None) -> bool:
-    if message is None:
-        return False
-    values = (getattr(message, field) for field in CheckedMessage.__struct_fields__)
-    return any(bytes(value) not in (b"", b"null", b'""', b"[]") for value in values)
+def _says(message: CheckedMessage) -> bool:
+    if bytes(message.content) not in _SILENT:
+        return True
+    return any(bytes(getattr(message, field)) not in _SILENT for field in CheckedMessage.__struct_fields__)
+
+
+_SILENT = (b"", b"null", b'""', b"[]")
 
 
 def _check_loosely(body: bytes) -> Answer | Failure:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.transport.client.connection import ClientCall, Connection
 from trunkline.transport.client.pool import Pool
-from trunkline.transport.client.request import encode_head, prefix
+from trunkline.transport.client.request import HeadWriter, prefix
 from trunkline.transport.contract import Outbound, UpstreamSink
 
 if TYPE_CHECKING:
@@ -21,12 +21,11 @@ class Lane:
     """A `Keeper`, and an `Entry` of the deadlines: idle connections expire and waits end here."""
 
     __slots__ = (
-        "_between",
         "_client",
         "_closed",
         "_connections",
         "_dialling",
-        "_start",
+        "_heads",
         "_timed",
         "key",
         "pool",
@@ -45,12 +44,13 @@ class Lane:
         proxy = target.proxy
         plain_proxy = proxy is not None and target.origin.scheme == "http"
         authority = target.origin.authority
-        self._start = f"http://{authority}".encode("ascii") if plain_proxy else b""
-        self._between = prefix(authority, proxy.authorization if proxy is not None and plain_proxy else None)
+        start = f"http://{authority}".encode("ascii") if plain_proxy else b""
+        between = prefix(authority, proxy.authorization if proxy is not None and plain_proxy else None)
+        self._heads = HeadWriter(start, between)
 
     # --- requests --------------------------------------------------------------------------------------------------
     def send(self, request: Outbound, sink: UpstreamSink) -> ClientCall:
-        call = ClientCall(request, encode_head(request, self._start, self._between), sink, self)
+        call = ClientCall(request, self._heads.head(request), sink, self)
         pool = self.pool
         while pool.idle:
             connection = pool.take()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from trunkline.transport.contract import Outbound
+from trunkline.types.wire import Headers
 
+KEPT = 256  # targets of one pool whose heads are kept
 TOGETHER = 65536  # a body up to here is sent in one piece with the head
 
 
@@ -15,6 +17,31 @@ def prefix(authority: str, proxy_authorization: bytes | None = None) -> bytes:
     return lines
 
 
+class HeadWriter:
+    """`encode_head` for one pool: requests to it mostly differ in their length only, so what comes before that is kept
+    for each target."""
+
+    __slots__ = ("_between", "_kept", "_start")
+
+    def __init__(self, start: bytes, between: bytes) -> None:
+        self._start = start
+        self._between = between
+        self._kept: dict[bytes, tuple[Headers, bytes]] = {}
+
+    def head(self, request: Outbound) -> bytes:
+        """Raises ValueError as `encode_head` does."""
+        if request.method != b"POST":
+            return encode_head(request, self._start, self._between)
+        kept = self._kept.get(request.target)
+        if kept is not None and kept[0] == request.headers:
+            return b"%b%d\r\n\r\n" % (kept[1], len(request.body))
+        head = encode_head(request, self._start, self._between)
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        self._kept[request.target] = request.headers, head[: head.rindex(b" ") + 1]
+        return head
+
+
 def encode_head(request: Outbound, start: bytes, between: bytes) -> bytes:
     """`start` is put before the target (scheme and authority for a proxy, else nothing), `between` is `prefix(…)`.
 
@@ -23,7 +50,7 @@ def encode_head(request: Outbound, start: bytes, between: bytes) -> bytes:
     """
     headers = request.headers
     body = request.body
-    fields = b"\r\n".join([b": ".join(field) for field in headers])
+    fields = b"\r\n".join(map(_LINE, headers))
     lines = between.count(b"\n") + len(headers) + 1
     if body or request.method not in _BODILESS:
         length = b"\r\ncontent-length: %d\r\n\r\n" % len(body)
@@ -38,4 +65,5 @@ def encode_head(request: Outbound, start: bytes, between: bytes) -> bytes:
     return head
 
 
+_LINE = b": ".join
 _BODILESS = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS"})

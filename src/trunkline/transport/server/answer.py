@@ -6,6 +6,7 @@ from __future__ import annotations
 import http
 import time
 from email.utils import formatdate
+from operator import itemgetter
 
 from trunkline.types.wire import Headers
 
@@ -19,6 +20,9 @@ OWN_HEADERS = frozenset((b"connection", b"content-length", b"transfer-encoding",
 CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"  # said to HTTP/1.0 only
 CHUNKED_END = b"transfer-encoding: chunked\r\n\r\n"
+
+_NAME = itemgetter(0)
+_LINE = b": ".join
 
 #: Every control character but CR and TAB becomes LF, so that one count finds them all (DEL is one).
 _MARKS = bytes(10 if (byte < 32 and byte not in (9, 13)) or byte == 127 else 46 for byte in range(256))
@@ -36,11 +40,12 @@ def status_line(status: int) -> bytes:
 def header_lines(headers: Headers) -> bytes:
     """Header lines, each with CRLF, without those of OWN_HEADERS. Raises ValueError when a name or value holds CR,
     LF, NUL or another control character: it would end the header and begin whatever the writer of the value likes."""
-    lines = [b": ".join(pair) for pair in headers if pair[0] not in OWN_HEADERS]
-    if not lines:
+    if not OWN_HEADERS.isdisjoint(map(_NAME, headers)):
+        headers = [pair for pair in headers if pair[0] not in OWN_HEADERS]
+    if not headers:
         return b""
-    block = CRLF.join(lines) + CRLF
-    ends = len(lines)  # of which each is one CR and one LF; any more are someone else's
+    block = CRLF.join(map(_LINE, headers)) + CRLF
+    ends = len(headers)  # of which each is one CR and one LF; any more are someone else's
     if block.count(b"\r") != ends or block.translate(_MARKS).count(b"\n") != ends:
         raise ValueError("a response header holds a control character")
     return block

@@ -16,7 +16,7 @@ from trunkline.transport.server import framing
 from trunkline.transport.server.answer import CONTINUE
 from trunkline.transport.server.call import ServerCall
 from trunkline.transport.server.chunks import ChunkedBody
-from trunkline.transport.server.framing import CHUNKED, WATCHED, Refusal
+from trunkline.transport.server.framing import CHUNKED, Refusal
 from trunkline.transport.server.lifeline import (
     ANSWERING,
     BODY,
@@ -50,7 +50,7 @@ class Connection(Lifeline):
         super().__init__(server, peer, sock)
         self.parser: httptools.HttpRequestParser | None = None
         self.fields: Headers = []  # where the parser puts headers
-        self.known: dict[bytes, bytes] = {}  # those that decide framing
+        self.known: dict[bytes, bytes] = {}  # the same by name, for those that decide framing
         self.complete = False  # the parser has seen the end of the request
         self.partial = False  # `buffer` begins with a head whose end has not arrived
         self.body = bytearray()
@@ -59,12 +59,7 @@ class Connection(Lifeline):
 
     # --- the parser's callbacks ----------------------------------------------------------------------------------
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        value = value.rstrip(b" \t")  # llhttp keeps trailing white space
-        self.fields.append((name, value))
-        if name in WATCHED:
-            known = self.known
-            known[name] = value if name not in known else known[name] + b", " + value
+        self.fields.append((name.lower(), value.rstrip(b" \t")))  # llhttp keeps trailing white space
 
     def on_message_complete(self) -> None:
         self.complete = True
@@ -199,7 +194,6 @@ class Connection(Lifeline):
         if lines - 2 > self.limits.header_count:
             return framing.MANY_HEADERS
         self.fields = []
-        self.known = {}
         self.complete = False
         parser = self.parser
         if parser is None:
@@ -209,11 +203,15 @@ class Connection(Lifeline):
         except httptools.HttpParserUpgrade:
             # Never followed: to us the request is an ordinary one. The parser is of no use for its body.
             self.parser = None
+            self.known = framing.joined(self.fields)
             return framing.NO_METHOD if head.startswith(b"CONNECT ") else None
         except httptools.HttpParserInvalidMethodError:
             return framing.NO_METHOD if any(framing.refused_line(head)) else framing.BAD_LINE
         except httptools.HttpParserError:
             return framing.BAD_SYNTAX
+        self.known = known = dict(self.fields)
+        if len(known) != len(self.fields):
+            self.known = framing.joined(self.fields)
         return None
 
     def _refuse_head(self, refusal: Refusal, head: bytes, data: bytes) -> int:

@@ -12,6 +12,8 @@ import re
 
 import msgspec
 
+from trunkline.types.wire import Headers
+
 
 class Refusal(msgspec.Struct, frozen=True):
     """An answer of the transport itself. `code` is stable; `message` says what to change."""
@@ -48,8 +50,8 @@ OVERLOADED = Refusal(503, "overloaded", "The server holds as many request bodies
 TOO_MANY_CONNECTIONS = Refusal(503, "too_many_connections", "The server has as many connections as it can hold.")
 BAD_VERSION = Refusal(505, "unsupported_version", "This server speaks HTTP/1.1.")
 
-#: Headers that decide framing and connection; the parser's callback collects them apart, duplicates joined by ", "
-#: (which none of the values that must be single can contain, so a duplicate is malformed by itself).
+#: Headers that decide framing and connection. Duplicates are joined by ", ", which none of the values that must be
+#: single can contain, so a duplicate is malformed by itself.
 WATCHED = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"content-encoding"))
 
 #: What `bytes.translate` deletes so that only line ends and control characters remain: TAB, 0x20–0x7E, obs-text.
@@ -93,6 +95,14 @@ def read_head(head: bytes, known: dict[bytes, bytes], good_host: bytes | None) -
     if http11 and b"expect" in known and known[b"expect"].lower() != b"100-continue":
         return EXPECTATION
     return method, target, http11, length
+
+
+def joined(fields: Headers) -> dict[bytes, bytes]:
+    """Fields by name, the duplicates of the watched ones joined."""
+    known: dict[bytes, bytes] = {}
+    for name, value in fields:
+        known[name] = known[name] + b", " + value if name in known and name in WATCHED else value
+    return known
 
 
 def refused_line(head: bytes) -> tuple[bytes, bytes]:
