@@ -8,6 +8,7 @@ from typing import Any
 
 from trunkline.transport.contract import Call, ServerLimits
 from trunkline.transport.memory import MemoryLoop, MemoryTransport
+from trunkline.transport.outbox import AtOnce
 from trunkline.transport.server import Server
 from trunkline.transport.server.connection import Connection
 
@@ -82,7 +83,7 @@ class Line:
 
     def __init__(self, desk: Desk, **limits: Any) -> None:
         self.loop = MemoryLoop()
-        self.server = Server(desk, ServerLimits(**limits), loop=self.loop)
+        self.server = Server(desk, ServerLimits(**limits), loop=self.loop, outbox=AtOnce())
         self.transport, self.connection = self.dial()
 
     def dial(self) -> tuple[MemoryTransport, Connection]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from transport_doubles import FakeTransport, RecordingSink, post
 from trunkline.transport.client.connection import ClientCall, Connection
 from trunkline.transport.contract import Fault
+from trunkline.transport.outbox import AtOnce
 
 
 class Nobody:
@@ -32,7 +33,7 @@ class Nobody:
 def transcript(reads: list[bytes], *, method: bytes = b"POST", eof: bool = True) -> list[Any]:
     """What the sink of one request hears: head, all data as one, how it ended, and whether the connection is free."""
     keeper = Nobody()
-    connection = Connection(keeper, 65536)
+    connection = Connection(keeper, AtOnce(), 65536)
     transport = FakeTransport(connection)
     connection.connection_made(transport)
     sink = RecordingSink()

@@ -25,6 +25,7 @@ from trunkline.server.gateway import Gateway
 from trunkline.storage.journal import JournalWriter
 from trunkline.storage.open import open_store
 from trunkline.transport.client import Client, ProxyRules
+from trunkline.transport.outbox import EndOfTurn
 from trunkline.transport.server import Server
 from trunkline.transport.timers import Deadlines
 
@@ -53,7 +54,8 @@ class Plane:
         )
         await self.feed.start()
         deadlines = Deadlines(loop)
-        self.client = Client(deadlines=deadlines, proxies=ProxyRules.from_environ(os.environ))
+        outbox = EndOfTurn(loop)
+        self.client = Client(deadlines=deadlines, outbox=outbox, proxies=ProxyRules.from_environ(os.environ))
         self.house = House(
             loop=loop,
             dialects=DIALECTS,
@@ -75,7 +77,9 @@ class Plane:
         self.prober = Prober(self.house)
         self.prober.start()
         self.gateway = Gateway(self.house, body_bytes=boot.server_limits.body_bytes, max_live=boot.max_live)
-        self.server = Server(self.gateway, boot.server_limits, loop=loop, error_body=self.gateway.error_body)
+        self.server = Server(
+            self.gateway, boot.server_limits, loop=loop, error_body=self.gateway.error_body, outbox=outbox
+        )
         await self.server.serve_socket(sock, boot.listener_tls())
         self.gateway.phase = "ready"
         loop.call_later(REFRESH_SECRETS, self._refresh)

@@ -132,6 +132,4 @@ def new_id(wall: float) -> str:
     """UUIDv7 (RFC 9562) from epoch seconds and 74 random bits."""
     dice = getrandbits(74)
     text = f"{int(wall * 1000):012x}"
-    return (
-        f"{text[:8]}-{text[8:]}-{0x7000 | dice >> 62:04x}-{0x8000 | dice >> 48 & 0x3FFF:04x}-{dice & 0xFFFF_FFFF_FFFF:012x}"
-    )
+    return f"{text[:8]}-{text[8:]}-{0x7000 | dice >> 62:04x}-{0x8000 | dice >> 48 & 0x3FFF:04x}-{dice & 0xFFFF_FFFF_FFFF:012x}"

@@ -7,6 +7,7 @@ import ssl
 from transport_doubles import FakeTransport, RecordingSink, post
 from trunkline.transport.client.connection import ClientCall, Connection
 from trunkline.transport.contract import Fault
+from trunkline.transport.outbox import AtOnce
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
@@ -35,7 +36,7 @@ class Scene:
 
     def __init__(self, uses: int = 0) -> None:
         self.keeper = Ledger()
-        self.connection = Connection(self.keeper, 65536)
+        self.connection = Connection(self.keeper, AtOnce(), 65536)
         self.connection.address = "192.0.2.1:443"
         self.transport = FakeTransport(self.connection)
         self.connection.connection_made(self.transport)

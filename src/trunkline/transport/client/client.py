@@ -11,6 +11,7 @@ from trunkline.transport.client.lane import CLOSED, Lane
 from trunkline.transport.client.proxy import Proxy, ProxyRules, parse_proxy
 from trunkline.transport.client.resolve import Lookup, Resolver
 from trunkline.transport.contract import ClientLimits, Fault, Outbound, UpstreamSink
+from trunkline.transport.outbox import EndOfTurn, Outbox
 from trunkline.transport.timers import Deadlines
 from trunkline.types.fleet import Tls
 from trunkline.types.wire import Origin
@@ -29,12 +30,14 @@ class Client:
         limits: ClientLimits | None = None,
         *,
         deadlines: Deadlines | None = None,
+        outbox: Outbox | None = None,
         proxies: ProxyRules | None = None,
         lookup: Lookup | None = None,
     ):
         self.limits = limits or ClientLimits()
         self.loop = asyncio.get_running_loop()
         self.deadlines = deadlines or Deadlines(self.loop)
+        self.outbox: Outbox = outbox if outbox is not None else EndOfTurn(self.loop)
         self._proxies = proxies or ProxyRules()
         self._resolver = Resolver(self.loop, ttl=self.limits.dns_ttl, stale=self.limits.dns_stale, lookup=lookup)
         self.dialer = Dialer(self.loop, self._resolver)
@@ -73,7 +76,7 @@ class Client:
             self.dialer.forget(lane.target)
 
     async def _probe(self, target: Target, patience: float) -> Fault | None:
-        connection = Connection(_NOBODY, self.limits.header_bytes)
+        connection = Connection(_NOBODY, self.outbox, self.limits.header_bytes)
         fault = await self.dialer.open(target, connection, patience)
         if fault is None:
             connection.close()

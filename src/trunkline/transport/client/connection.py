@@ -9,6 +9,7 @@ from typing import Protocol, cast
 from trunkline.transport.client.request import TOGETHER
 from trunkline.transport.client.response import ResponseReader
 from trunkline.transport.contract import Fault, FaultKind, Outbound, UpstreamSink
+from trunkline.transport.outbox import Outbox
 
 
 class Keeper(Protocol):
@@ -95,10 +96,22 @@ class ClientCall:
 class Connection(asyncio.Protocol):
     """An `asyncio.Protocol` that carries one request at a time. `call` is None while it is idle or closed."""
 
-    __slots__ = ("_answered", "_ended", "_headed", "_keeper", "_reader", "address", "call", "transport", "used")
+    __slots__ = (
+        "_answered",
+        "_ended",
+        "_headed",
+        "_keeper",
+        "_outbox",
+        "_reader",
+        "address",
+        "call",
+        "transport",
+        "used",
+    )
 
-    def __init__(self, keeper: Keeper, header_bytes: int):
+    def __init__(self, keeper: Keeper, outbox: Outbox, header_bytes: int):
         self._keeper = keeper
+        self._outbox = outbox
         self._reader = ResponseReader(header_bytes)
         self._answered = False  # a response byte has arrived
         self._headed = False  # on_head was called
@@ -123,8 +136,9 @@ class Connection(asyncio.Protocol):
         body = request.body
         transport = self.transport
         if len(body) <= TOGETHER:
-            transport.write(call.head + body)
+            self._outbox.put(transport, call.head + body)
         else:
+            self._outbox.flush()
             transport.write(call.head)
             transport.write(body)
         if call.paused:

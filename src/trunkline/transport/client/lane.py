@@ -76,7 +76,7 @@ class Lane:
         call.dial = self._client.loop.create_task(self._open(call))
 
     async def _open(self, call: ClientCall) -> None:
-        connection = Connection(self, self._client.limits.header_bytes)
+        connection = Connection(self, self._client.outbox, self._client.limits.header_bytes)
         fault = await self._client.dialer.open(self.target, connection, call.request.connect_timeout)
         call.dial = None
         self._dialling.discard(call)

@@ -110,6 +110,7 @@ class Lifeline(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A half-closed client is a gone client: no HTTP library stops sending and waits for the answer."""
+        self.server.outbox.flush()
         if self.call is not None:
             self.client_gone()
         elif self.state != CLOSED:
@@ -180,10 +181,11 @@ class Lifeline(asyncio.Protocol):
     # --- writing -------------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:
         self.written += len(data)
-        self.transport.write(data)
+        self.server.outbox.put(self.transport, data)
 
     def send_parts(self, *parts: bytes) -> None:
         self.written += sum(map(len, parts))
+        self.server.outbox.flush()
         self.transport.writelines(parts)
 
     @property
@@ -247,6 +249,7 @@ class Lifeline(asyncio.Protocol):
         """Send what was written, then close."""
         self.state = CLOSED
         self.deadline = NEVER
+        self.server.outbox.flush()
         self.transport.close()
 
     def linger(self) -> None:
@@ -254,6 +257,7 @@ class Lifeline(asyncio.Protocol):
         into a reset, which can destroy the answer on its way; so say that we are done, and read into nothing."""
         self.state = LINGERING
         self.discard()
+        self.server.outbox.flush()
         if self.transport.is_closing():
             return
         try:
@@ -270,6 +274,7 @@ class Lifeline(asyncio.Protocol):
         self.forget(gone=False)
         self.state = CLOSED
         self.deadline = NEVER
+        self.server.outbox.flush()
         if not reset:
             self.transport.close()
             return

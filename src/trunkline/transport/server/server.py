@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 
 from trunkline.transport.contract import Application, ServerLimits
+from trunkline.transport.outbox import EndOfTurn, Outbox
 from trunkline.transport.server.answer import DateLine
 from trunkline.transport.server.connection import Connection
 from trunkline.transport.server.framing import Refusal
@@ -39,6 +40,7 @@ class Server:
         loop: asyncio.AbstractEventLoop,
         error_body: ErrorBody | None = None,
         deadlines: Deadlines | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.application = application
         self.limits = limits
@@ -47,6 +49,7 @@ class Server:
         self.visit = min(
             VISIT, limits.header_timeout, limits.body_grace, limits.idle_timeout, limits.write_timeout
         )  # no deadline may be nearer than the next visit
+        self.outbox: Outbox = outbox if outbox is not None else EndOfTurn(loop)
         self.date = DateLine()
         self.good_host: bytes | None = None  # the last Host that was found valid: usually the next one, too
         self.inflight = 0  # bytes of request bodies in memory
@@ -91,6 +94,7 @@ class Server:
     def abort_all(self) -> None:
         """Cuts whatever is left, and stops accepting."""
         self.stop_accepting()
+        self.outbox.flush()
         for listener in self._listeners:
             listener.abort()
         for connection in list(self._open):
