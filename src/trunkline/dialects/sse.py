@@ -32,6 +32,17 @@ class EventSplitter:
         """The unfinished rest."""
         return bytes(self._held)
 
+    def alone(self, data: bytes) -> bool:
+        """Whether `data` is one whole event of one `data: ` line, with nothing before it: what most reads bring. Such
+        an event need not be fed."""
+        return (
+            data.find(b"\n") == len(data) - 2 < self._max - 1
+            and data.startswith(b"data: ")
+            and data.endswith(b"\n")
+            and not self._held
+            and b"\r" not in data
+        )
+
     def feed(self, data: bytes) -> list[bytes]:
         """Complete raw events, each with the blank line that ends it."""
         if self.oversized:

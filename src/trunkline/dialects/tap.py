@@ -75,6 +75,10 @@ class SseTap:
         """Flags of one event whose data is valid JSON; sets finished, terminated, error, answer as it finds them."""
         raise NotImplementedError
 
+    def skim(self, data: bytes) -> bool:
+        """Whether this is surely valid JSON and nothing but more content. `content` is set already."""
+        return False
+
     def sentinel(self, data: bytes) -> bool:
         """Data that is no JSON and need not be, such as `[DONE]`. Setting `broken` keeps it from the client."""
         return False
@@ -88,8 +92,13 @@ class SseTap:
 
     # --- the relay ------------------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bytes:
-        if self.stopped:
+        if self.error is not None or self.broken or self.terminated:
             return b""
+        if self.content and self.splitter.alone(data) and self.skim(data[6:-2]):
+            self.events += 1
+            self.contents += 1
+            self.progress += 1
+            return data
         out: list[bytes] = []
         for event in self.splitter.feed(data):
             name, payload = parts(event)

@@ -49,6 +49,7 @@ class Attempt(msgspec.Struct, eq=False):
     committed: bool = False
     draining: bool = False
     paused: bool = False
+    streaming: bool = False
     whole: bool = False
     status: int = 0
     headers: Headers = []
@@ -149,7 +150,9 @@ class Attempt(msgspec.Struct, eq=False):
         self.status = status
         self.headers = headers
         self.fields = fields = dict(headers)
-        if self.relay is None and 200 <= status < 300 and self.leg.same:
+        good = 200 <= status < 300
+        self.streaming = good and self.relay is not None
+        if good and self.relay is None and self.leg.same:
             length = fields.get(b"content-length")
             if length is not None and int(length) > HOLD_ANSWER:
                 self._commit_raw()
@@ -159,7 +162,7 @@ class Attempt(msgspec.Struct, eq=False):
             return
         now = self.x.house.loop.time()
         self.bytes_in += len(data)
-        if self.relay is not None and 200 <= self.status < 300:
+        if self.streaming:
             self._on_stream(data, now)
             return
         self.last_byte = now
@@ -195,7 +198,7 @@ class Attempt(msgspec.Struct, eq=False):
     def on_fault(self, fault: Fault) -> None:
         if self.stage == "closed":
             return
-        if self.relay is not None and (self.stage == "relaying" or 200 <= self.status < 300):
+        if self.streaming:
             self._stream_ended("the provider's connection broke in the middle of the stream")
         else:
             self._fail(from_fault(fault))

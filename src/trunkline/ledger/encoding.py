@@ -44,7 +44,7 @@ def _defaults(kind: type[msgspec.Struct]) -> dict[str, Any]:
     for field in msgspec.structs.fields(kind):
         default = None if field.default is msgspec.NODEFAULT else field.default
         made = field.default_factory
-        found[field.encode_name] = default if made is msgspec.NODEFAULT else msgspec.to_builtins(made())  # type: ignore[operator]  # not NODEFAULT
+        found[field.encode_name] = default if made is msgspec.NODEFAULT else msgspec.to_builtins(made())
     return found
 
 

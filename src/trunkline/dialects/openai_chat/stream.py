@@ -75,8 +75,11 @@ class ChatTap(SseTap):
             self.broken = "unfinished"
         return True
 
+    def skim(self, data: bytes) -> bool:
+        return self.options.choices == 1 and _plain(data)
+
     def look(self, name: bytes, data: bytes) -> int:
-        if self.content and self.options.choices == 1 and _plain(data) and not name:
+        if self.content and not name and self.skim(data):
             return CONTENT
         chunk = read_chunk(data)
         if chunk is None:
@@ -128,12 +131,18 @@ def _plain(data: bytes) -> bool:
     less than looking for their names would, and does not mind how they are written. What is unclear is read fully."""
     try:
         glimpsed = _glimpsed.decode(data)
+        if not data.isascii():
+            data.decode()
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return False
-    if len(glimpsed.choices) != 1 or glimpsed.usage is not None or glimpsed.error is not None:
+    if glimpsed.usage is not None or glimpsed.error is not None or len(glimpsed.choices) != 1:
         return False
     choice = glimpsed.choices[0]
     delta = choice.delta
-    if delta is None or choice.finish_reason is not None or choice.index != 0:
-        return False
-    return delta.tool_calls is None and delta.function_call is None
+    return (
+        delta is not None
+        and choice.finish_reason is None
+        and delta.tool_calls is None
+        and delta.function_call is None
+        and choice.index == 0
+    )
