@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,13 @@ class Rig:
         self.records: list[Record] = []
         settle = plane.ledger.settle
 
-        def keep(record: Record, done: Any = None) -> None:
-            self.records.append(msgspec.convert(msgspec.to_builtins(record), Record))
-            settle(record, done)
+        def keep(record_id: str, make: Callable[[], Record], done: Any = None) -> None:
+            def made() -> Record:
+                record = make()
+                self.records.append(msgspec.convert(msgspec.to_builtins(record), Record))
+                return record
+
+            settle(record_id, made, done)
 
         plane.house.books = _Books(plane.ledger, keep)  # type: ignore[assignment]
 

@@ -44,7 +44,7 @@ WORKER = """
                 ledger.intent(name, lambda name=name: intent(name))
                 if number % 10:
                     record = Record(id=name, started_at=1, outcome="ok", status=200, alias="x" * 200)
-                    ledger.settle(record, (lambda name=name: os.write(1, f"{name}\\n".encode())))
+                    ledger.settle(name, lambda record=record: record, (lambda name=name: os.write(1, f"{name}\\n".encode())))
                 number += 1
             await asyncio.sleep(0.001)
             if durability == "relaxed":
@@ -205,15 +205,19 @@ FULL_DISK = """
                     file.write(bytes(4096))
             except OSError:
                 pass
+
+        def settle(name: str, **fields: str) -> None:
+            ledger.settle(name, lambda: Record(id=name, started_at=1, **fields))  # type: ignore[arg-type]  # texts
+
         settled = 0
         while ledger.healthy and settled < 5000:
             for _ in range(10):
-                ledger.settle(Record(id=f"{settled:08d}", started_at=1, alias="x" * 200))
+                settle(f"{settled:08d}", alias="x" * 1200)
                 settled += 1
             await asyncio.sleep(0.003)
         told["settled_until_unhealthy"] = settled
         for _ in range(50):
-            ledger.settle(Record(id=f"{settled:08d}", started_at=1))
+            settle(f"{settled:08d}")
             settled += 1
         await asyncio.sleep(0.6)
         told["while_full"] = ledger.healthy

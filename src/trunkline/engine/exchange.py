@@ -54,6 +54,7 @@ class Exchange(msgspec.Struct, eq=False):
     state: State = "waiting"
     failure: Failure | None = None
     status: int = 0
+    ending_bytes: int = 0  # of a whole answer that has not left yet
     terminator: str = ""
     head_sent: bool = False
     gone: bool = False

@@ -39,8 +39,9 @@ class Books(Protocol):
         """Noted at dispatch; written only if the record does not come within the same batch."""
         ...
 
-    def settle(self, record: Record, done: Callable[[], None] | None = None) -> None:
-        """Exactly once per exchange. `done` is called when the record is as durable as configured."""
+    def settle(self, record_id: str, make: Callable[[], Record], done: Callable[[], None] | None = None) -> None:
+        """Exactly once per exchange. `make` is called once, in this turn of the loop; `done` when the record is as
+        durable as configured."""
         ...
 
 

@@ -30,11 +30,6 @@ async def run(x: Exchange) -> None:
     try:
         close(x, failure)
     finally:
-        # These know each other: let go, so that counting frees them and the collector need not.
-        for attempt in x.attempts:
-            attempt.upstream = None
-        x.attempts = []
-        x.serving = None
         x.house.live.discard(x)
         if x.house.drained is not None and not x.house.live:
             x.house.drained()

@@ -9,6 +9,7 @@ from trunkline.engine.attempt import Attempt
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.recording import record
 from trunkline.types.failure import Failure, FaultClass, Kind, http_status
+from trunkline.types.record import Record
 from trunkline.types.wire import Headers
 
 _RELAYED = frozenset({FaultClass.CLIENT, FaultClass.CONTEXT, FaultClass.REFUSAL, FaultClass.CAPABILITY})
@@ -46,7 +47,19 @@ def _settle(x: Exchange, attempt: Attempt | None) -> None:
     x.ended_at = house.loop.time()
     x.recorded = True
     done = None if x.gone else _ending(x, attempt)
-    house.books.settle(record(x), done)
+    house.books.settle(x.id, lambda: _written_up(x), done)
+
+
+def _written_up(x: Exchange) -> Record:
+    """The record. An exchange and its attempts know each other: they let go here, so that counting references frees
+    them and the collector need not."""
+    try:
+        return record(x)
+    finally:
+        for attempt in x.attempts:
+            attempt.upstream = None
+        x.attempts = []
+        x.serving = None
 
 
 def _ending(x: Exchange, attempt: Attempt | None) -> Callable[[], None]:
@@ -60,6 +73,7 @@ def _ending(x: Exchange, attempt: Attempt | None) -> Callable[[], None]:
         headers: Headers = [(b"content-type", _content_type(x, attempt))]
         headers += x.served_headers(attempt.candidate, x.losses or attempt.leg.losses)
         body = attempt.out
+        x.ending_bytes = len(body)
         return lambda: x.call.respond(200, headers, body)
     if failure is None:
         raise AssertionError("an exchange ends with an answer or a failure")

@@ -32,7 +32,7 @@ def record(x: Exchange) -> Record:
         status=x.status,
         committed=x.state == "committed" or (serving is not None and serving.committed),
         bytes_in=size,
-        bytes_out=call.bytes_out,
+        bytes_out=call.bytes_out or x.ending_bytes,
         terminator=x.terminator,
         latency=partition(x),
         attempts=[_attempt(x, a) for a in x.attempts],

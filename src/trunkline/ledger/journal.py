@@ -61,6 +61,7 @@ class Ledger:
         self._loop = loop
         self._strict = durability == "strict"
         self._clock = clock
+        self._ended: list[tuple[str, Callable[[], Record]]] = []
         self._records: list[Record] = []
         self._intents: _Intents = {}  # noted since the last tick
         self._older: _Intents = {}  # noted before it: written at the next
@@ -88,26 +89,43 @@ class Ledger:
         if self._timer is None:
             self._arm(BATCH_EVERY)
 
-    def settle(self, record: Record, done: _Done | None = None) -> None:
+    def settle(self, record_id: str, make: Callable[[], Record], done: _Done | None = None) -> None:
         """Exactly once per exchange. `done` is called when the record is as durable as configured; with `strict` also
-        when it cannot be made so, because an answer that was paid for is not withheld."""
-        if self._intents.pop(record.id, None) is None:
-            self._older.pop(record.id, None)
-        self._records.append(record)
+        when it cannot be made so, because an answer that was paid for is not withheld. `make` is called at the end of
+        this turn of the loop, behind the answers that leave in it, or now with `strict`."""
+        if self._intents.pop(record_id, None) is None:
+            self._older.pop(record_id, None)
         self.records_total += 1
         if self._oldest is None:
             self._oldest = self._loop.time()
         if self._strict and not self._failing:
+            self._ended.append((record_id, make))
+            self._write_up()
             if done is not None:
                 self._waiting.append(done)
             self._start()
             return
+        if not self._ended:
+            self._loop.call_soon(self._turn_ended)
+        self._ended.append((record_id, make))
+        if done is not None:
+            done()
+
+    def _turn_ended(self) -> None:
+        self._write_up()
         if len(self._records) >= BATCH_ROWS and not self._failing:
             self._start()
         elif self._timer is None:
             self._arm(BATCH_EVERY)
-        if done is not None:
-            done()
+
+    def _write_up(self) -> None:
+        """The records of the exchanges that ended in this turn, one after the other."""
+        ended, self._ended = self._ended, []
+        for record_id, make in ended:
+            try:
+                self._records.append(make())
+            except Exception as bug:
+                self._unwritable(record_id, bug)
 
     @property
     def lag(self) -> float:
@@ -118,10 +136,13 @@ class Ledger:
     def unwritten(self) -> int:
         """Records and intents not yet in the journal."""
         under_way = len(self._write.frames) if self._write is not None else 0
-        return len(self._records) + len(self._intents) + len(self._older) + len(self._kept) + under_way
+        return (
+            len(self._ended) + len(self._records) + len(self._intents) + len(self._older) + len(self._kept) + under_way
+        )
 
     def flush(self) -> bool:
         """Writes everything now, blocking; False if the disk refuses some of it. For the drain."""
+        self._write_up()
         while self._write is not None:
             self._settled(self._write.finish())
         self._cancel_timer()
