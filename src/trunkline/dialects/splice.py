@@ -20,6 +20,7 @@ class _HasModel(msgspec.Struct):
 
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_MODEL_MEMBER = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*")', re.DOTALL)
 _KEY = msgspec.json.Decoder(str)
 _SPLIT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ONE = msgspec.json.Decoder(_HasModel)
@@ -53,14 +54,10 @@ def replace_model(body: bytes, model: str) -> bytes | Failure:
 
 def _only_model(body: bytes, at: int) -> tuple[int, int] | None:
     """Offsets of the value behind the only thing that spells `"model"`, if that is a key of the top level."""
-    start = _space(body, at + 7)
-    if not body.startswith(b":", start):
+    member = _MODEL_MEMBER.match(body, at)
+    if member is None:
         return None
-    start = _space(body, start + 1)
-    value = _STRING.match(body, start)
-    if value is None:
-        return None
-    end = value.end()
+    start, end = member.span(1)
     if at == 1 and body.startswith(b"{"):
         return start, end
     try:

@@ -35,7 +35,7 @@ _log = logging.getLogger("trunkline.ledger")
 class _Tail:
     """One incarnation being read, and its intents that no record has followed yet (id → payload)."""
 
-    __slots__ = ("batch", "open", "reader", "reported", "unreadable")
+    __slots__ = ("batch", "closed", "open", "reader", "reported", "unreadable")
 
     def __init__(self, reader: JournalReader) -> None:
         self.reader = reader
@@ -43,6 +43,7 @@ class _Tail:
         self.reported = 0
         self.unreadable = False
         self.batch: Batch | None = None
+        self.closed: list[str] = []  # exchanges whose record is in the batch
 
 
 class Recorder:
@@ -105,14 +106,17 @@ class Recorder:
             if tail.batch is None:
                 continue
             frames += len(tail.batch.frames)
+            tail.closed = []
             for kind, payload in tail.batch.frames:
                 if kind == INTENT:
                     continue
                 row = row_of(payload)
                 if row is None:
                     self._refused.append((payload, "not a record"))
+                    tail.closed += [found for found in [intent_id(payload)] if found is not None]
                 else:
                     rows.append(row)
+                    tail.closed.append(row.id)
         self._insert(rows)
         self._set_aside()
         for tail in tails:
@@ -147,7 +151,9 @@ class Recorder:
         """The batch is in the store: its frames may go."""
         reader = tail.reader
         tail.batch = None
-        _follow(tail.open, batch.frames)
+        _follow(tail.open, (frame for frame in batch.frames if frame.kind == INTENT))
+        for exchange in tail.closed:
+            tail.open.pop(exchange, None)
         carried = True
         if reader.releases(batch.position):
             carried = self._carry(tail)

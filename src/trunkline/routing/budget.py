@@ -43,4 +43,5 @@ class RetryBudget:
         if self.tokens > self.cap:
             self.tokens = max(self.cap, self.tokens - (self.tokens - self.cap) * min(1.0, elapsed / SPAN))
         else:
-            self.tokens = min(self.cap, self.tokens + elapsed * self.rate)
+            tokens = self.tokens + elapsed * self.rate
+            self.tokens = tokens if tokens < self.cap else self.cap

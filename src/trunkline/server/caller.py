@@ -32,6 +32,7 @@ _LABELS = {
     b"x-trunkline-session": "session",
 }
 _OTHERS = frozenset({b"x-trunkline-metadata", b"x-trunkline-deadline-ms", b"x-trunkline-require", b"traceparent"})
+_HEARD = _AUTH | _OTHERS | _LABELS.keys()
 
 
 def read_caller(headers: Headers, query: bytes) -> Caller | Failure:
@@ -39,6 +40,8 @@ def read_caller(headers: Headers, query: bytes) -> Caller | Failure:
     presented: str | None = None
     labels: dict[str, str] = {}
     for name, value in headers:
+        if name not in _HEARD:
+            continue
         if name in _AUTH:
             found = _key(name, value)
             if found:
@@ -47,7 +50,7 @@ def read_caller(headers: Headers, query: bytes) -> Caller | Failure:
             text = value.decode("latin-1").strip()[:CAP]
             if text:
                 labels[_LABELS[name]] = text
-        elif name in _OTHERS:
+        else:
             failure = _control(name, value, labels)
             if failure is not None:
                 return failure
