@@ -92,7 +92,8 @@ class SseTap:
 
     # --- the relay ------------------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bytes:
-        if self.error is not None or self.broken or self.terminated:
+        over = self.terminated
+        if over or self.error is not None or self.broken:
             return b""
         if self.content and self.splitter.alone(data) and self.skim(data[6:-2]):
             self.events += 1
