@@ -6,6 +6,7 @@ Everything runs in transport callbacks; the line sleeps until `over` is called. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -44,6 +45,7 @@ class Attempt(msgspec.Struct, eq=False):
     started_at: float
     last_byte: float
     last_progress: float
+    clock: Callable[[], float]
     stage: Stage = "waiting"
     way: Way = "open"
     committed: bool = False
@@ -75,9 +77,10 @@ class Attempt(msgspec.Struct, eq=False):
     def of(cls, x: Exchange, step: Try, leg: Leg, relay: StreamRelay | None) -> Attempt:
         """The next attempt of an exchange; it has begun with its making, as far as its timers go."""
         assert x.route is not None
-        now = x.house.loop.time()
+        clock = x.house.loop.time
+        now = clock()
         number = len(x.attempts) + 1
-        return cls(x, step.candidate, step.reason, leg, relay, x.route.timeouts, number, now, now, now)
+        return cls(x, step.candidate, step.reason, leg, relay, x.route.timeouts, number, now, now, now, clock)
 
     # --- life ------------------------------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -160,7 +163,7 @@ class Attempt(msgspec.Struct, eq=False):
     def on_data(self, data: bytes) -> None:
         if self.stage == "closed":
             return
-        now = self.x.house.loop.time()
+        now = self.clock()
         self.bytes_in += len(data)
         if self.streaming:
             self._on_stream(data, now)
@@ -218,8 +221,9 @@ class Attempt(msgspec.Struct, eq=False):
                 self.longest_gap = gap
             if out:
                 self.last_at = now
-                if not self.x.gone:
-                    self.x.call.write(out)
+                x = self.x
+                if not x.gone:
+                    x.call.write(out)
         elif out:
             self._hold(out, now)
         if relay.error is not None:

@@ -190,7 +190,11 @@ class Connection(asyncio.Protocol):
         self._answered = True
         reader = self._reader
         reader.feed(data)
-        self._deliver(call, reader)
+        pieces = reader.pieces
+        if self._headed and len(pieces) == 1 and not reader.complete and not reader.error:
+            call.sink.on_data(pieces.pop())  # one more piece of a stream
+        else:
+            self._deliver(call, reader)
 
     def eof_received(self) -> None:
         call = self.call

@@ -56,6 +56,7 @@ class Lifeline(asyncio.Protocol):
         "lingered",
         "mark",
         "on_closed",
+        "outbox",
         "opened_at",
         "paused",
         "peer",
@@ -74,6 +75,7 @@ class Lifeline(asyncio.Protocol):
     def __init__(self, server: Server, peer: str, sock: socket.socket | None) -> None:
         self.server = server
         self.limits: ServerLimits = server.limits
+        self.outbox = server.outbox
         self.peer = peer
         self.sock = sock
         self.transport: asyncio.Transport  # from connection_made on
@@ -110,7 +112,7 @@ class Lifeline(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A half-closed client is a gone client: no HTTP library stops sending and waits for the answer."""
-        self.server.outbox.flush()
+        self.outbox.flush()
         if self.call is not None:
             self.client_gone()
         elif self.state != CLOSED:
@@ -181,11 +183,11 @@ class Lifeline(asyncio.Protocol):
     # --- writing -------------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:
         self.written += len(data)
-        self.server.outbox.put(self.transport, data)
+        self.outbox.put(self.transport, data)
 
     def send_parts(self, *parts: bytes) -> None:
         self.written += sum(map(len, parts))
-        self.server.outbox.flush()
+        self.outbox.flush()
         self.transport.writelines(parts)
 
     @property
@@ -249,7 +251,7 @@ class Lifeline(asyncio.Protocol):
         """Send what was written, then close."""
         self.state = CLOSED
         self.deadline = NEVER
-        self.server.outbox.flush()
+        self.outbox.flush()
         self.transport.close()
 
     def linger(self) -> None:
@@ -257,7 +259,7 @@ class Lifeline(asyncio.Protocol):
         into a reset, which can destroy the answer on its way; so say that we are done, and read into nothing."""
         self.state = LINGERING
         self.discard()
-        self.server.outbox.flush()
+        self.outbox.flush()
         if self.transport.is_closing():
             return
         try:
@@ -274,7 +276,7 @@ class Lifeline(asyncio.Protocol):
         self.forget(gone=False)
         self.state = CLOSED
         self.deadline = NEVER
-        self.server.outbox.flush()
+        self.outbox.flush()
         if not reset:
             self.transport.close()
             return
