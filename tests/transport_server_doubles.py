@@ -8,9 +8,9 @@ from typing import Any
 
 from trunkline.transport.contract import Call, ServerLimits
 from trunkline.transport.memory import MemoryLoop, MemoryTransport
-from trunkline.transport.outbox import AtOnce
 from trunkline.transport.server import Server
 from trunkline.transport.server.connection import Connection
+from trunkline.transport.turn import AtOnce
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

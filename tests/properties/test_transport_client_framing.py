@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transport_doubles import FakeTransport, RecordingSink, post
 from trunkline.transport.client.connection import ClientCall, Connection
 from trunkline.transport.contract import Fault
-from trunkline.transport.outbox import AtOnce
+from trunkline.transport.turn import AtOnce
 
 
 class Nobody:

@@ -25,9 +25,9 @@ from trunkline.server.gateway import Gateway
 from trunkline.storage.journal import JournalWriter
 from trunkline.storage.open import open_store
 from trunkline.transport.client import Client, ProxyRules
-from trunkline.transport.outbox import EndOfTurn
 from trunkline.transport.server import Server
 from trunkline.transport.timers import Deadlines
+from trunkline.transport.turn import EndOfTurn
 
 REFRESH_SECRETS = 1.0
 
@@ -54,8 +54,8 @@ class Plane:
         )
         await self.feed.start()
         deadlines = Deadlines(loop)
-        outbox = EndOfTurn(loop)
-        self.client = Client(deadlines=deadlines, outbox=outbox, proxies=ProxyRules.from_environ(os.environ))
+        turn = EndOfTurn(loop)
+        self.client = Client(deadlines=deadlines, outbox=turn, proxies=ProxyRules.from_environ(os.environ))
         self.house = House(
             loop=loop,
             dialects=DIALECTS,
@@ -66,6 +66,7 @@ class Plane:
             secrets=boot.vault,
             fleet=Fleet(boot.workers),
             deadlines=deadlines,
+            turn=turn,
             snapshot=boot.snapshot,
             wall=time.time,
             rand=random.random,
@@ -78,7 +79,7 @@ class Plane:
         self.prober.start()
         self.gateway = Gateway(self.house, body_bytes=boot.server_limits.body_bytes, max_live=boot.max_live)
         self.server = Server(
-            self.gateway, boot.server_limits, loop=loop, error_body=self.gateway.error_body, outbox=outbox
+            self.gateway, boot.server_limits, loop=loop, error_body=self.gateway.error_body, outbox=turn
         )
         await self.server.serve_socket(sock, boot.listener_tls())
         self.gateway.phase = "ready"

@@ -99,17 +99,14 @@ class Attempt(msgspec.Struct, eq=False):
         self._fail(failure)
 
     def _close(self) -> None:
-        """The line goes on in the next turn of the loop: whoever closes may have more to do."""
-        self._closed()
-        self.x.wake()
-
-    def _closed(self) -> None:
+        """The line goes on at the end of this turn: whoever closes may have more to do."""
         house = self.x.house
         self.stage = "closed"
         self.ended_at = house.loop.time()
         house.deadlines.remove(self)
         if self.draining:
             house.pumps -= 1
+        self.x.wake()
 
     def _fail(self, failure: Failure) -> None:
         if self.stage == "closed":
@@ -322,9 +319,7 @@ class Attempt(msgspec.Struct, eq=False):
             return
         self.out, self.answer = done
         self.whole = True
-        self._closed()
-        if self.x.signal is not None:
-            self.x.signal.fire_now()  # nothing is left to do here
+        self._close()
 
     # --- time ------------------------------------------------------------------------------------------------------
     def on_deadline(self, now: float) -> float | None:

@@ -114,7 +114,7 @@ class Exchange(msgspec.Struct, eq=False):
             return
         loop = self.house.loop
         started = loop.time()
-        self.signal = signal = Signal(loop, self.light)
+        self.signal = signal = Signal(loop, self.house.turn, self.light)
         timer = loop.call_later(seconds, self.wake)
         self.house.deadlines.add(self, self._next_deadline(started))
         try:

@@ -10,14 +10,16 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+from trunkline.transport.turn import EndOfTurn
+
 
 class Signal:
-    """Awaited once by the line, fired at most once by whoever ends the wait; resumes in the next turn of the loop."""
+    """Awaited once by the line, fired at most once by whoever ends the wait; resumes at the end of the turn."""
 
-    __slots__ = ("_fired", "_future", "_loop", "_resume")
+    __slots__ = ("_fired", "_future", "_resume", "_turn")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, light: bool) -> None:
-        self._loop = loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, turn: EndOfTurn, light: bool) -> None:
+        self._turn = turn
         self._fired = False
         self._resume: Callable[[], None] | None = None
         self._future: asyncio.Future[None] | None = None if light else loop.create_future()
@@ -30,15 +32,7 @@ class Signal:
             if not self._future.done():
                 self._future.set_result(None)
         elif self._resume is not None:
-            self._loop.call_soon(self._resume)
-
-    def fire_now(self) -> None:
-        """`fire`, and the line goes on before this returns, if it is one that a Flight drives."""
-        if self._resume is None or self._fired:
-            self.fire()
-            return
-        self._fired = True
-        self._resume()
+            self._turn.work(self._resume)
 
     def __await__(self) -> Generator[Any, None, None]:
         if self._future is not None:

@@ -11,6 +11,7 @@ from trunkline.providers.contract import Provider
 from trunkline.routing.fleet import Fleet
 from trunkline.transport.contract import Upstreams
 from trunkline.transport.timers import Deadlines
+from trunkline.transport.turn import EndOfTurn
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Snapshot
 from trunkline.types.principal import Principal
@@ -68,6 +69,7 @@ class House:
         "secrets",
         "snapshot",
         "tally",
+        "turn",
         "upstreams",
         "version",
         "wall",
@@ -86,6 +88,7 @@ class House:
         secrets: Secrets,
         fleet: Fleet,
         deadlines: Deadlines,
+        turn: EndOfTurn,
         snapshot: Snapshot,
         wall: Callable[[], float],
         rand: Callable[[], float],
@@ -102,6 +105,7 @@ class House:
         self.secrets = secrets
         self.fleet = fleet
         self.deadlines = deadlines
+        self.turn = turn
         self.snapshot = snapshot
         self.wall = wall
         self.rand = rand

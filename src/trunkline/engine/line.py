@@ -36,10 +36,11 @@ async def run(x: Exchange) -> None:
 
 
 def launch(x: Exchange) -> None:
-    """Start the line. A known key never awaits anything but its own signals; an unknown one asks the store."""
+    """Start the line at the end of this turn. A known key never awaits anything but its own signals; an unknown one
+    asks the store."""
     if x.decision is not None:
         x.light = True
-        Flight(run(x)).step()
+        x.house.turn.work(Flight(run(x)).step)
     else:
         x.task = x.house.loop.create_task(run(x))
 
@@ -110,7 +111,7 @@ async def run_attempt(x: Exchange, attempt: Attempt) -> None:
     x.call.watcher = x
     attempt.begin()
     if attempt.stage != "closed":
-        x.signal = signal = Signal(house.loop, x.light)
+        x.signal = signal = Signal(house.loop, house.turn, x.light)
         try:
             await signal
         finally:

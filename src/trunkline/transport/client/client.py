@@ -11,8 +11,8 @@ from trunkline.transport.client.lane import CLOSED, Lane
 from trunkline.transport.client.proxy import Proxy, ProxyRules, parse_proxy
 from trunkline.transport.client.resolve import Lookup, Resolver
 from trunkline.transport.contract import ClientLimits, Fault, Outbound, UpstreamSink
-from trunkline.transport.outbox import EndOfTurn, Outbox
 from trunkline.transport.timers import Deadlines
+from trunkline.transport.turn import EndOfTurn, Outbox
 from trunkline.types.fleet import Tls
 from trunkline.types.wire import Origin
 

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from trunkline.transport.client.request import TOGETHER
 from trunkline.transport.client.response import ResponseReader
 from trunkline.transport.contract import Fault, FaultKind, Outbound, UpstreamSink
-from trunkline.transport.outbox import Outbox
+from trunkline.transport.turn import Outbox
 
 
 class Keeper(Protocol):

@@ -9,13 +9,13 @@ import ssl
 from collections.abc import Callable
 
 from trunkline.transport.contract import Application, ServerLimits
-from trunkline.transport.outbox import EndOfTurn, Outbox
 from trunkline.transport.server.answer import DateLine
 from trunkline.transport.server.connection import Connection
 from trunkline.transport.server.framing import Refusal
 from trunkline.transport.server.lifeline import Lifeline
 from trunkline.transport.server.listener import Listener, listening_socket
 from trunkline.transport.timers import Deadlines
+from trunkline.transport.turn import EndOfTurn, Outbox
 from trunkline.types.wire import Headers
 
 #: `(status, code, message, target) -> (headers, body)`: how the application words a refusal of the transport.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trunkline.transport.memory import MemoryLoop
-from trunkline.transport.outbox import MOST, EndOfTurn
+from trunkline.transport.turn import MOST, EndOfTurn
 
 
 class Wire:
@@ -82,3 +82,32 @@ def test_what_is_put_while_flushing_leaves_in_the_next_turn(loop: MemoryLoop) ->
     outbox.put(Answering("a", log), b"1")  # type: ignore[arg-type]
     loop.run()
     assert log == ["a 1", "a 2"]
+
+
+def test_work_is_done_before_the_writes_of_its_turn_and_its_own_writes_leave_with_them(loop: MemoryLoop) -> None:
+    log: list[str] = []
+    turn, a = EndOfTurn(loop), Wire("a", log)
+
+    def work() -> None:
+        log.append("work")
+        turn.put(a, b"2")  # type: ignore[arg-type]
+
+    turn.put(a, b"1")  # type: ignore[arg-type]
+    turn.work(work)
+    loop.run()
+    assert log == ["work", "a 1", "a 2"]
+
+
+def test_work_that_makes_work_is_done_in_the_next_turn_and_a_bug_stops_nobody(loop: MemoryLoop) -> None:
+    log: list[str] = []
+    turn = EndOfTurn(loop)
+
+    def bug() -> None:
+        raise ArithmeticError
+
+    turn.work(bug)
+    turn.work(lambda: turn.work(lambda: log.append("later")))
+    turn.work(lambda: log.append("soon"))
+    loop.run()
+    assert log == ["soon", "later"]
+    assert [type(problem["exception"]) for problem in loop.errors] == [ArithmeticError]
