@@ -7,9 +7,8 @@ import gc
 import signal
 import socket
 
-import uvloop
-
 from trunkline.app.boot import Boot
+from trunkline.app.clock import PreciseLoop
 from trunkline.app.log import write
 from trunkline.app.orphan import orphaned
 from trunkline.app.plane import Plane
@@ -24,7 +23,7 @@ def work(boot: Boot, index: int, descriptor: int) -> int:
     raise_descriptor_limit()
     sock = socket.socket(fileno=descriptor)
     sock.setblocking(False)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=PreciseLoop) as runner:
         return runner.run(Worker(boot, index, sock).run())
 
 
