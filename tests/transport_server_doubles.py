@@ -11,6 +11,7 @@ from trunkline.transport.memory import MemoryLoop, MemoryTransport
 from trunkline.transport.server import Server
 from trunkline.transport.server.connection import Connection
 from trunkline.transport.turn import AtOnce
+from trunkline.types.wire import Headers
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -60,6 +61,10 @@ class Watcher:
 
     def on_gone(self) -> None:
         self.events.append("gone")
+
+    def on_refused(self, status: int, code: str, message: str) -> Headers:
+        self.events.append(f"refused {status}")
+        return [(b"x-told", code.encode())]
 
     def on_blocked(self) -> None:
         self.events.append("blocked")

@@ -19,6 +19,7 @@ from transport_pki import Authority
 from transport_server_doubles import GET, Desk, Watcher, ok, post
 from trunkline.transport.contract import Call, ServerLimits
 from trunkline.transport.server import Server
+from trunkline.types.wire import Headers
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -310,6 +311,9 @@ class Flood:
     def on_blocked(self) -> None: ...
 
     def on_gone(self) -> None: ...
+
+    def on_refused(self, status: int, code: str, message: str) -> Headers:
+        return []
 
 
 def test_a_stalled_reader_of_100_mb_buffers_less_than_1_mb_and_gets_all_of_it_later(run: Any) -> None:

@@ -162,8 +162,12 @@ class Boot:
                 target = fresh / (file.name if source.is_dir() else file.stem + ".yaml")
                 target.touch(mode=0o600)
                 target.write_bytes(file.read_bytes())
-        shutil.rmtree(copy, ignore_errors=True)
-        fresh.rename(copy)
+        stale = self.state_dir / f"{LAST_GOOD}.old"
+        shutil.rmtree(stale, ignore_errors=True)
+        if copy.exists():
+            copy.rename(stale)
+        fresh.rename(copy)  # only between these two renames is there no copy
+        shutil.rmtree(stale, ignore_errors=True)
 
     @property
     def behind(self) -> bool:

@@ -83,6 +83,11 @@ class Exchange(msgspec.Struct, eq=False):
             return
         self.stop("client")
 
+    def on_refused(self, status: int, code: str, message: str) -> Headers:
+        """Only after a bug of ours: the body is complete."""
+        self.on_gone()
+        return []
+
     def on_blocked(self) -> None:
         self.blocked_at = self.house.loop.time()
         if self.serving is not None:

@@ -100,10 +100,7 @@ class Gateway:
         """Words for what the transport refuses by itself (bad framing, limits), in the shape of the path's dialect."""
         path = target.partition(b"?")[0]
         dialect = self.house.dialects[dialect_of(path, [])]
-        failure = invalid(message, status=status, code=code)
-        if status == 503:
-            failure = overloaded(message, 1.0)
-        return [_JSON], dialect.error_body(failure, "")
+        return [_JSON], dialect.error_body(refusal(status, code, message), "")
 
 
 class Arrival:
@@ -117,11 +114,20 @@ class Arrival:
     def on_gone(self) -> None:
         abandon(self.x)
 
+    def on_refused(self, status: int, code: str, message: str) -> Headers:
+        refuse_at_head(self.x, refusal(status, code, message))
+        return self.x.early_headers()
+
     def on_blocked(self) -> None:
         """Nothing is being written yet."""
 
     def on_writable(self) -> None:
         """Nothing is being written yet."""
+
+
+def refusal(status: int, code: str, message: str) -> Failure:
+    """What the transport refuses by itself."""
+    return overloaded(message, 1.0) if status == 503 else invalid(message, status=status, code=code)
 
 
 def overloaded(message: str, delay: float) -> Failure:

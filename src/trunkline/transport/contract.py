@@ -25,6 +25,11 @@ class CallWatcher(Protocol):
         never because the *server* drains."""
         ...
 
+    def on_refused(self, status: int, code: str, message: str) -> Headers:
+        """Takes the place of `on_gone` when the transport itself answers (a body that is too large or too slow, the end
+        of memory) before an answer has begun. Returns headers for that answer."""
+        ...
+
     def on_blocked(self) -> None:
         """The write buffer is above its high-water mark (64 KiB): stop producing."""
         ...

@@ -16,6 +16,7 @@ from trunkline.transport.contract import Call
 from trunkline.twins.faults import Effects
 from trunkline.twins.ledger import Entry, Ledger
 from trunkline.twins.wire import CLOSING, CONTENT, TERMINATOR, Beat, Reply, break_json
+from trunkline.types.wire import Headers
 
 #: Beats written per turn of the loop when no pace is set: enough to be fast, few enough that many streams share it.
 SLICE = 32
@@ -98,6 +99,10 @@ class Performance:
         self._after(self._effects.latency, begin)
 
     # -- the client ---------------------------------------------------------------------------------------------
+
+    def on_refused(self, status: int, code: str, message: str) -> Headers:
+        self.on_gone()
+        return []
 
     def on_gone(self) -> None:
         self._finish("disconnected")

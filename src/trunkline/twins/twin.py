@@ -239,6 +239,10 @@ class _Abandoned:
         self._ledger = ledger
         self._entry = entry
 
+    def on_refused(self, status: int, code: str, message: str) -> Headers:
+        self.on_gone()
+        return []
+
     def on_gone(self) -> None:
         self._ledger.close(self._entry, "disconnected")
 

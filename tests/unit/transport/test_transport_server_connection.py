@@ -190,7 +190,7 @@ def test_a_chunked_body_is_413_as_soon_as_it_passes_the_limit(limit: str) -> Non
     told = events(desk.heads[0])
     line.feed(b"1\r\n")  # not even its data is awaited
     assert (line.status, line.error) == (413, "request_too_large")
-    assert told == ["gone"]
+    assert told == ["refused 413"]
     assert line.server.inflight == 0
 
 
@@ -357,7 +357,7 @@ def test_a_body_below_one_kibibyte_per_second_is_408(begin: bytes) -> None:
         line.loop.advance(1)
         line.feed(b"x" * 1000)
     assert (line.status, line.error) == (408, "request_timeout")
-    assert told == ["gone"]
+    assert told == ["refused 408"]
 
 
 def test_a_body_that_has_begun_fast_must_not_stop() -> None:

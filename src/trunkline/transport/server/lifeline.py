@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 from trunkline.transport.contract import ServerLimits
 from trunkline.transport.server.answer import CLOSE, CRLF, header_lines, status_line
 from trunkline.transport.server.framing import FAILED, OVERLOADED, TIMEOUT, Refusal
-from trunkline.types.wire import header
+from trunkline.types.wire import Headers, header
 
 if TYPE_CHECKING:
     from trunkline.transport.server.call import ServerCall
@@ -216,17 +216,21 @@ class Lifeline(asyncio.Protocol):
             self.close()
 
     def refuse(self, refusal: Refusal, target: bytes = b"", method: bytes = b"") -> None:
-        """The transport's own answer; nothing after it is read as a request. A call that is open is told that its
-        client is gone; when its answer has begun, the connection is cut instead."""
+        """The transport's own answer; nothing after it is read as a request. A call that is open is told; when its
+        answer has begun, its client counts as gone, and the connection is cut instead."""
         call = self.call
+        added: Headers = []
         if call is not None:
-            target, method = call.target, call.method
-            started = call.started
-            self.forget(gone=True)
-            if started:
+            target, method, watcher = call.target, call.method, call.watcher
+            if call.started:
+                self.forget(gone=True)
                 self.drop(reset=True)
                 return
+            self.forget(gone=False)
+            if watcher is not None:
+                added = watcher.on_refused(refusal.status, refusal.code, refusal.message)
         headers, body = self.server.words(refusal, target)
+        headers = headers + added
         if refusal.status == 503 and header(headers, b"retry-after") is None:
             headers = [*headers, RETRY_AFTER]
         lines = status_line(refusal.status) + self.server.date.at(self.server.loop.time()) + header_lines(headers)
