@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, assert_never
 
 import msgspec
@@ -16,6 +17,7 @@ from trunkline.dialects.anthropic_messages.response import (
 )
 from trunkline.dialects.anthropic_messages.schema import DeltaField, StreamEvent
 from trunkline.dialects.contract import Answer, StreamOptions
+from trunkline.dialects.pairs import split, whole
 from trunkline.dialects.reading import SseReader
 from trunkline.dialects.tap import CONTENT, PASS, QUIET, STOP, SseTap
 from trunkline.types.canonical import BlockStart, BlockStop, Delta, End, Event, Finish, Start, Used
@@ -25,6 +27,16 @@ from trunkline.types.wire import Loss
 _event = msgspec.json.Decoder(StreamEvent)
 STOP_EVENT = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 MALFORMED = b": trunkline left out a malformed event\n\n"
+
+
+def _read(data: bytes) -> StreamEvent:
+    """Valid JSON as an event; `msgspec` refuses half of a surrogate pair. Raises ValidationError for another shape."""
+    try:
+        return _event.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(data), StreamEvent)
 
 
 def carries(delta: DeltaField | None) -> bool:
@@ -47,7 +59,7 @@ class MessagesTap(SseTap):
             case b"content_block_delta":
                 if self.content:
                     return CONTENT
-                return CONTENT if carries(_event.decode(data).delta) else PASS
+                return CONTENT if carries(_read(data).delta) else PASS
             case b"ping":
                 return QUIET
             case b"content_block_start":
@@ -56,7 +68,7 @@ class MessagesTap(SseTap):
                 self.open_structured = False
                 return PASS
             case b"message_start":
-                message = _event.decode(data).message
+                message = _read(data).message
                 if message is not None:
                     self.usage = read_usage(message.usage)
                     self.answer = Answer(id=message.id, model=message.model, usage=self.usage)
@@ -73,7 +85,7 @@ class MessagesTap(SseTap):
                 return PASS
 
     def _start(self, data: bytes) -> int:
-        block = _event.decode(data).content_block
+        block = _read(data).content_block
         kind = block.get("type") if isinstance(block, dict) else None
         if kind in ("text", "thinking"):
             return CONTENT if block.get("text") or block.get("thinking") else PASS
@@ -81,7 +93,7 @@ class MessagesTap(SseTap):
         return CONTENT
 
     def _finish(self, data: bytes) -> int:
-        event = _event.decode(data)
+        event = _read(data)
         self.usage = read_usage(event.usage, self.usage)
         reason = event.delta.stop_reason if event.delta is not None else None
         self.answer = msgspec.structs.replace(
@@ -107,10 +119,11 @@ class MessagesReader(SseReader):
         self.usage: Usage | None = None
         self.blocks: dict[int, int] = {}
         self.next_index = 0
+        self.half = ""  # of a surrogate pair, at the end of the last delta
 
     def read(self, name: bytes, data: bytes, out: list[Event]) -> int:
         try:
-            event = _event.decode(data)
+            event = _read(data)
         except msgspec.ValidationError:
             return PASS
         match event.type:
@@ -124,6 +137,9 @@ class MessagesReader(SseReader):
                 block = self.blocks.get(event.index or 0)
                 self.open_structured = False
                 if block is not None:
+                    if self.half:
+                        out.append(Delta(index=block, kind="text", text=whole(self.half)))
+                        self.half = ""
                     out.append(BlockStop(block))
             case "message_delta":
                 self._finish(event, out)
@@ -163,7 +179,7 @@ class MessagesReader(SseReader):
         self.next_index += 1
         opening = block.get("text") or block.get("thinking")
         if opening:
-            out.append(Delta(index=at, kind="text", text=str(opening)))
+            out.append(Delta(index=at, kind="text", text=whole(str(opening))))
         return CONTENT if kind == "tool_use" or opening else PASS
 
     def _delta(self, event: StreamEvent, out: list[Event]) -> int:
@@ -172,11 +188,13 @@ class MessagesReader(SseReader):
         if delta is None or block is None or not carries(delta):
             return PASS
         if delta.partial_json:
-            out.append(Delta(index=block, kind="json", text=delta.partial_json))
+            out.append(Delta(index=block, kind="json", text=whole(delta.partial_json)))
         elif delta.signature:
             out.append(Delta(index=block, kind="signature", text=delta.signature))
         elif delta.text or delta.thinking:
-            out.append(Delta(index=block, kind="text", text=delta.text or delta.thinking or ""))
+            text, self.half = split(self.half + (delta.text or delta.thinking or ""))
+            if text:
+                out.append(Delta(index=block, kind="text", text=text))
         else:
             self.lost.append(Loss(f"delta.{delta.type}"[:64], "no equivalent"))
             return PASS

@@ -10,6 +10,7 @@ import msgspec
 
 from trunkline.dialects.complaints import given
 from trunkline.dialects.gemini_generate.schema import Blob, CallField, FileField, PartField, standard_base64
+from trunkline.dialects.pairs import whole
 from trunkline.dialects.sse import is_json
 from trunkline.types.canonical import Image, Part, Text, Thinking, ToolCall
 from trunkline.types.wire import Loss
@@ -27,13 +28,6 @@ def once(losses: list[Loss], loss: Loss) -> None:
         losses.append(loss)
 
 
-def paired(text: str) -> str:
-    """Halves of a surrogate pair that came in separate deltas become one character, lone ones U+FFFD."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def call_id(seed: str, ordinal: int, call: CallField) -> str:
     """A stable id (25 characters) for call number `ordinal` of the turn that `seed` names: same bytes, same id."""
     text = f"{seed}|{ordinal}|{call.name}|".encode() + bytes(call.args)
@@ -47,7 +41,7 @@ def arguments_text(call: CallField) -> str:
 
 def arguments_value(part: ToolCall, losses: list[Loss]) -> msgspec.Raw | dict[str, Any]:
     """An object, byte for byte as it was written; anything else is kept under `_raw`."""
-    text = paired(part.arguments.strip())
+    text = whole(part.arguments.strip())
     if not text:
         return {}
     raw = text.encode()

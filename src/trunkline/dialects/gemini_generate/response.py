@@ -14,11 +14,11 @@ from trunkline.dialects.gemini_generate.parts import (
     call_id,
     carries,
     once,
-    paired,
     read_call,
     read_part,
 )
 from trunkline.dialects.gemini_generate.schema import CandidateField, Generated, PartField, UsageField, generated
+from trunkline.dialects.pairs import whole
 from trunkline.types.canonical import (
     ChatResponse,
     FinishReason,
@@ -242,10 +242,10 @@ def write_parts(parts: tuple[Part, ...], losses: list[Loss]) -> list[dict[str, A
         match part:
             case Text(text=text) | Refusal(text=text):
                 if text:
-                    made.append({"text": paired(text)})
+                    made.append({"text": whole(text)})
             case Thinking(text=text):
                 if text:
-                    made.append({"text": paired(text), "thought": True})
+                    made.append({"text": whole(text), "thought": True})
                 if part.signature:
                     once(losses, SIGNATURE_LOSS)
             case ToolCall():

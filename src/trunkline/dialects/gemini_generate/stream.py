@@ -12,7 +12,7 @@ import msgspec
 
 from trunkline.dialects.contract import Answer, ErrorFacts, StreamOptions
 from trunkline.dialects.gemini_generate.errors import read_error
-from trunkline.dialects.gemini_generate.parts import SIGNATURE_LOSS, carries, once, paired
+from trunkline.dialects.gemini_generate.parts import SIGNATURE_LOSS, carries, once
 from trunkline.dialects.gemini_generate.response import (
     FILTERED,
     block_reason,
@@ -25,6 +25,7 @@ from trunkline.dialects.gemini_generate.response import (
     usage_object,
 )
 from trunkline.dialects.gemini_generate.schema import Generated, generated
+from trunkline.dialects.pairs import split, whole
 from trunkline.dialects.tap import CONTENT, PASS, STOP, SseTap
 from trunkline.types.canonical import BlockStart, BlockStop, Delta, End, Event, Finish, Start, ToolCall, Used
 from trunkline.types.usage import Usage
@@ -230,12 +231,10 @@ class GenerateWriter:
         return self._text(event.index, event.text)
 
     def _text(self, index: int, text: str) -> bytes:
-        text, self.half = self.half + text, ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self.half = text[:-1], text[-1]
+        text, self.half = split(self.half + text)
         if not text:
             return b""
-        part: dict[str, Any] = {"text": paired(text)}
+        part: dict[str, Any] = {"text": text}
         if self.kinds.get(index) == "thinking":
             part["thought"] = True
         return self._chunk(part)
@@ -243,7 +242,7 @@ class GenerateWriter:
     def _rest(self, index: int) -> bytes:
         """The block ended in the middle of a character."""
         rest, self.half = self.half, ""
-        return self._text(index, paired(rest)) if rest else b""
+        return self._text(index, whole(rest)) if rest else b""
 
     def _call(self, index: int) -> bytes:
         held = self.calls.pop(index, None)

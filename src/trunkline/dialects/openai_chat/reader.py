@@ -10,9 +10,10 @@ from trunkline.dialects.complaints import given
 from trunkline.dialects.contract import StreamOptions
 from trunkline.dialects.openai_chat.errors import read_error
 from trunkline.dialects.openai_chat.loose import read_chunk, word
-from trunkline.dialects.openai_chat.response import finish_of, once, read_usage, whole
+from trunkline.dialects.openai_chat.response import finish_of, once, read_usage
 from trunkline.dialects.openai_chat.schema import Chunk, ChunkChoice, DeltaField, ToolCallField
 from trunkline.dialects.openai_chat.stream import carries, is_done, is_error
+from trunkline.dialects.pairs import split, whole
 from trunkline.dialects.reading import SseReader
 from trunkline.dialects.sse import is_json
 from trunkline.dialects.tap import CONTENT, PASS, STOP, breaks
@@ -145,12 +146,9 @@ class ChatReader(SseReader):
                     out.append(BlockStart(index=self.text_block, kind="refusal"))
                 case _:
                     out.append(BlockStart(index=self.text_block, kind="text"))
-        if self.half or "\ud800" <= text[-1] <= "\udfff":
-            text = self.half + text
-            self.half = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
-            text = whole(text[: len(text) - len(self.half)])
+        text, self.half = split(self.half + text)
         if text:
-            out.append(Delta(index=self.text_block, kind="text", text=text if text.isascii() else whole(text)))
+            out.append(Delta(index=self.text_block, kind="text", text=text))
 
     def _close_text(self, out: list[Event]) -> None:
         if not self.text_kind:

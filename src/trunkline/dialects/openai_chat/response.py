@@ -11,6 +11,7 @@ from trunkline.dialects.complaints import given
 from trunkline.dialects.contract import Answer, Encoded
 from trunkline.dialects.openai_chat.loose import read_completion, read_usage_field, word
 from trunkline.dialects.openai_chat.schema import Checked, CheckedMessage, DeltaField, ToolCallField
+from trunkline.dialects.pairs import whole
 from trunkline.types.canonical import (
     ChatResponse,
     FinishReason,
@@ -211,15 +212,6 @@ def _parts(m: DeltaField, losses: list[Loss]) -> list[Part]:
     if given(m.audio):
         losses.append(Loss("choices[0].message.audio", "no equivalent"))
     return parts
-
-
-def whole(text: str) -> str:
-    """Half of a surrogate pair cannot be written as UTF-8; it becomes U+FFFD, two halves become one character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def read_call(call: ToolCallField, at: int) -> ToolCall:
