@@ -222,6 +222,8 @@ def memory(systems: Systems, home: Path, arguments: argparse.Namespace) -> dict[
         time.sleep(12)
         busy = resident(systems.gateway.pid)
         row = json.loads(process.communicate()[0])
+        if row["complete"] != count:
+            raise SystemExit(f"{row['complete']} of {count} streams completed: {row['errors']}")
         result[lane] = {
             "streams": count,
             "complete": row["complete"],

@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
+MANY = "limits: {concurrency: 4096}"
 MOCK, MOCK_TLS, STATIC, NGINX, GATEWAY = 9801, 9802, 9803, 9804, 9805
 
 
@@ -147,8 +148,8 @@ class Systems:
             f"  tls: {{type: openai, api_key: bench-key, tls: {{ca: {ca}}}}}\n"
             "deployments:\n"
             f"  small: {{provider: openai, model: bench, base_url: 'http://127.0.0.1:{static}/v1'}}\n"
-            f"  streams: {{provider: openai, model: bench, base_url: 'http://127.0.0.1:{MOCK}/v1'}}\n"
-            f"  tls: {{provider: tls, model: bench, base_url: 'https://127.0.0.1:{MOCK_TLS}/v1'}}\n"
+            f"  streams: {{provider: openai, model: bench, base_url: 'http://127.0.0.1:{MOCK}/v1', {MANY}}}\n"
+            f"  tls: {{provider: tls, model: bench, base_url: 'https://127.0.0.1:{MOCK_TLS}/v1', {MANY}}}\n"
             "routes:\n  small: {use: [small]}\n  bench: {use: [streams]}\n  tls: {use: [tls]}\n"
         )
         cli = [sys.executable, "-m", "trunkline.cli"]
