@@ -117,3 +117,13 @@ class RecordingSink:
     @property
     def ended(self) -> bool:
         return bool(self.events) and self.events[-1] == "end"
+
+
+class AtOnce:
+    """An outbox that does not wait for the end of a turn."""
+
+    def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
+        transport.write(data)
+
+    def flush(self) -> None:
+        """Nothing waits here."""

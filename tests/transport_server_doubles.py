@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from transport_doubles import AtOnce
 from trunkline.transport.contract import Call, ServerLimits
 from trunkline.transport.memory import MemoryLoop, MemoryTransport
 from trunkline.transport.server import Server
 from trunkline.transport.server.connection import Connection
-from trunkline.transport.turn import AtOnce
 from trunkline.types.wire import Headers
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway_process import free_ports
 from trunkline.app.boot import Boot
 from trunkline.app.journal_view import Records
 from trunkline.app.keyring import Keys
@@ -39,18 +40,6 @@ deployments:
 routes:
   assistant: {{use: [gpt, claude]}}
 """
-
-
-def ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
 
 
 def until(met: Callable[[], Any], what: str | Callable[[], object], within: float = 20.0) -> float:
@@ -114,7 +103,7 @@ class TwinProcess:
 
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
-        made = dict(zip(TWINS, ports(len(TWINS)), strict=True))
+        made = dict(zip(TWINS, free_ports(len(TWINS)), strict=True))
         self.port = made[name]
         command = [*CLI, "twins"]
         for twin, port in made.items():
@@ -178,10 +167,10 @@ class Rig:
         self.workers = workers
         if twins:  # children of the supervisor instead
             self.environment["TRUNKLINE_TWIN_PORTS"] = ",".join(
-                f"{name}={port}" for name, port in zip(TWINS, ports(len(TWINS)), strict=True)
+                f"{name}={port}" for name, port in zip(TWINS, free_ports(len(TWINS)), strict=True)
             )
             config = re.sub(r"\{(" + "|".join(TWINS) + r")\}", "1", config)
-        self.port, self.metrics_port = ports(2)
+        self.port, self.metrics_port = free_ports(2)
         self.config = (
             f"listen: 127.0.0.1:{self.port}\nmetrics_listen: 127.0.0.1:{self.metrics_port}\nworkers: {workers}\n"
             f"store: sqlite:///{self.directory}/store.db\nstate_dir: {self.directory}/state\ndrain: {drain}\n{extra}"

@@ -9,10 +9,9 @@ import h11
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transport_doubles import FakeTransport, RecordingSink, post
+from transport_doubles import AtOnce, FakeTransport, RecordingSink, post
 from trunkline.transport.client.connection import ClientCall, Connection
 from trunkline.transport.contract import Fault
-from trunkline.transport.turn import AtOnce
 
 
 class Nobody:

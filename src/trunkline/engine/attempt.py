@@ -12,13 +12,14 @@ from typing import Literal
 import msgspec
 
 from trunkline.dialects.contract import Answer, StreamRelay
+from trunkline.engine.due import FINISH_GRACE, next_look
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.faults import broken_body, broken_stream, from_fault, silent
 from trunkline.engine.leg import Leg
 from trunkline.engine.verdict import complete_answer, failed_answer
 from trunkline.routing.fleet import Way
 from trunkline.transport.contract import Fault, UpstreamCall
-from trunkline.types.failure import Failure, FaultClass
+from trunkline.types.failure import Failure
 from trunkline.types.fleet import Candidate, Timeouts
 from trunkline.types.plan import AttemptReason, Try
 from trunkline.types.wire import Headers, Loss
@@ -27,7 +28,6 @@ HOLD_ANSWER = 8 << 20  # a complete answer up to this size is held, so that a cu
 HOLD_STREAM = 64 << 10  # preamble and window of a stream; when full, commit
 ERROR_BODY = 1 << 20  # an error body is read up to here
 TRANSLATED = 64 << 20  # an answer that must be translated has to fit in memory
-FINISH_GRACE = 1.0  # a finished stream waits this long for usage and the end of the transfer
 
 Stage = Literal["waiting", "relaying", "closed"]
 
@@ -52,7 +52,6 @@ class Attempt(msgspec.Struct, eq=False):
     draining: bool = False
     paused: bool = False
     streaming: bool = False
-    whole: bool = False
     status: int = 0
     headers: Headers = []
     fields: dict[bytes, bytes] = {}
@@ -65,7 +64,6 @@ class Attempt(msgspec.Struct, eq=False):
     failure: Failure | None = None
     upstream: UpstreamCall | None = None
     connected_at: float = 0.0
-    head_at: float = 0.0
     first_at: float = 0.0
     last_at: float = 0.0
     ended_at: float = 0.0
@@ -86,7 +84,7 @@ class Attempt(msgspec.Struct, eq=False):
     def begin(self) -> None:
         house = self.x.house
         self.way = house.fleet.began(self.candidate, self.started_at)
-        house.deadlines.note(self, self._due(self.started_at), self.started_at)
+        house.deadlines.note(self, next_look(self, self.started_at), self.started_at)
         upstream = house.upstreams.send(self.leg.outbound, self)
         self.upstream = upstream
         if self.stage == "closed":
@@ -126,7 +124,7 @@ class Attempt(msgspec.Struct, eq=False):
     def resume(self) -> None:
         if self.paused:
             self.paused = False
-            self.last_byte = self.last_progress = self.x.house.loop.time()
+            self.last_byte = self.last_progress = self.clock()
             if self.upstream is not None and self.stage != "closed":
                 self.upstream.resume()
 
@@ -143,10 +141,10 @@ class Attempt(msgspec.Struct, eq=False):
 
     # --- UpstreamSink ----------------------------------------------------------------------------------------------
     def on_connected(self) -> None:
-        self.connected_at = self.x.house.loop.time()
+        self.connected_at = self.clock()
 
     def on_head(self, status: int, headers: Headers) -> None:
-        self.head_at = self.last_byte = self.x.house.loop.time()
+        self.last_byte = self.clock()
         self.status = status
         self.headers = headers
         self.fields = fields = dict(headers)
@@ -190,7 +188,7 @@ class Attempt(msgspec.Struct, eq=False):
         elif self.relay is not None:
             self._stream_ended("the provider ended the stream before it was finished")
         elif self.stage == "relaying":
-            self.last_at = self.x.house.loop.time()
+            self.last_at = self.clock()
             self._close()
         else:
             self._answer_ended()
@@ -253,7 +251,7 @@ class Attempt(msgspec.Struct, eq=False):
     def _commit(self) -> None:
         """The first content byte goes to the client: from here on no other attempt."""
         self.stage = "relaying"
-        self.last_at = self.x.shown_at = self.x.house.loop.time()
+        self.last_at = self.x.shown_at = self.clock()
         self._show_head(self.x.dialect_content_type())
         held, self.held = self.held, []
         if held and not self.x.gone:
@@ -263,7 +261,7 @@ class Attempt(msgspec.Struct, eq=False):
         """A same-dialect answer too large to hold: relayed as it comes; if it is cut, the transfer is aborted."""
         self.stage = "relaying"
         if not self.first_at:
-            self.first_at = self.x.house.loop.time()
+            self.first_at = self.clock()
         self._show_head(self.fields.get(b"content-type") or b"application/json")
         body, self.body = self.body, []
         if body:
@@ -300,17 +298,16 @@ class Attempt(msgspec.Struct, eq=False):
         if self.stage == "waiting":
             self._commit()
         if tail:
-            self.last_at = self.x.house.loop.time()
+            self.last_at = self.clock()
             if not self.x.gone:
                 self.x.call.write(tail)
         self.x.terminator = "provider" if terminated else "supplied"
         self.answer = relay.answer
-        self.whole = True
         self._close()
 
     # --- complete answers ------------------------------------------------------------------------------------------
     def _answer_ended(self) -> None:
-        self.last_at = self.x.house.loop.time()
+        self.last_at = self.clock()
         if not self.first_at:
             self.first_at = self.last_at
         done = complete_answer(self)
@@ -318,7 +315,6 @@ class Attempt(msgspec.Struct, eq=False):
             self._fail(done)
             return
         self.out, self.answer = done
-        self.whole = True
         self._close()
 
     # --- time ------------------------------------------------------------------------------------------------------
@@ -335,7 +331,7 @@ class Attempt(msgspec.Struct, eq=False):
             self._waiting_due(now)
         else:
             self._relaying_due(now)
-        return None if self.ended_at else self._due(now)
+        return None if self.ended_at else next_look(self, now)
 
     def _waiting_due(self, now: float) -> None:
         if self.relay is None:
@@ -370,44 +366,3 @@ class Attempt(msgspec.Struct, eq=False):
         self._stream_ended("")
         if self.upstream is not None:
             self.upstream.abort()
-
-    def _due(self, now: float) -> float:
-        """When to look next."""
-        x = self.x
-        if self.stage == "waiting" and not self.first_at and not self.finish_at:
-            # Where every attempt begins: nothing of the answer has come.
-            wait = self.timeouts.answer if self.relay is None else self.timeouts.first_token
-            at = min(x.deadline, self.started_at + wait)
-            if x.keepalive_at and x.keepalive_at < at:
-                at = x.keepalive_at
-            return at if at > now else now + 0.001
-        due: list[float] = []
-        if self.stage == "waiting":
-            due.append(x.deadline)
-            if x.keepalive_at:
-                due.append(x.keepalive_at)
-        if self.relay is None:
-            if self.stage == "waiting":
-                due.append(self.started_at + self.timeouts.answer)
-            else:
-                due.append(
-                    max(self.last_byte, now) + self.timeouts.idle
-                    if self.paused
-                    else self.last_byte + self.timeouts.idle
-                )
-        elif self.finish_at:
-            due.append(self.finish_at + FINISH_GRACE)
-        elif not self.first_at:
-            due.append(self.started_at + self.timeouts.first_token)
-        else:
-            due.append((now if self.paused else self.last_byte) + self.timeouts.idle)
-            if not self.paused:
-                due.append(self.last_progress + 3 * self.timeouts.idle)
-            rule = x.route.stream if x.route is not None else None
-            if self.stage == "waiting" and rule is not None and rule.hold is not None:
-                due.append(self.first_at + rule.hold)
-        return max(now + 0.001, min(due))
-
-    @property
-    def counts_against(self) -> bool:
-        return self.failure is not None and self.failure.fault is not FaultClass.CANCELLED

@@ -60,7 +60,6 @@ class Exchange(msgspec.Struct, eq=False):
     gone: bool = False
     cut_by: str = ""
     intended: bool = False
-    recorded: bool = False
     signal: Signal | None = None
     light: bool = False
     deadline: float = 0.0

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from trunkline.dialects.contract import Dialect
 from trunkline.providers.contract import Provider
 from trunkline.routing.fleet import Fleet
@@ -50,69 +52,25 @@ class Secrets(Protocol):
     def current(self, provider: str, credential: str) -> str: ...
 
 
-class House:
+class House(msgspec.Struct, kw_only=True, eq=False):
     """Everything an exchange needs, and the counters that drain and `/readyz` look at."""
 
-    __slots__ = (
-        "books",
-        "deadlines",
-        "dialects",
-        "drained",
-        "fleet",
-        "gate",
-        "live",
-        "log",
-        "loop",
-        "providers",
-        "pumps",
-        "rand",
-        "secrets",
-        "snapshot",
-        "tally",
-        "turn",
-        "upstreams",
-        "version",
-        "wall",
-        "worker",
-    )
-
-    def __init__(
-        self,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        dialects: dict[str, Dialect],
-        providers: dict[str, Provider],
-        upstreams: Upstreams,
-        gate: Gatekeeper,
-        books: Books,
-        secrets: Secrets,
-        fleet: Fleet,
-        deadlines: Deadlines,
-        turn: EndOfTurn,
-        snapshot: Snapshot,
-        wall: Callable[[], float],
-        rand: Callable[[], float],
-        log: Callable[[str, dict[str, object]], None],
-        worker: int = 0,
-        version: str = "",
-    ) -> None:
-        self.loop = loop
-        self.dialects = dialects
-        self.providers = providers
-        self.upstreams = upstreams
-        self.gate = gate
-        self.books = books
-        self.secrets = secrets
-        self.fleet = fleet
-        self.deadlines = deadlines
-        self.turn = turn
-        self.snapshot = snapshot
-        self.wall = wall
-        self.rand = rand
-        self.log = log
-        self.worker = worker
-        self.version = version
-        self.live: set[Exchange] = set()
-        self.pumps = 0
-        self.tally: dict[str, int] = {}
-        self.drained: Callable[[], None] | None = None
+    loop: asyncio.AbstractEventLoop
+    dialects: dict[str, Dialect]
+    providers: dict[str, Provider]
+    upstreams: Upstreams
+    gate: Gatekeeper
+    books: Books
+    secrets: Secrets
+    fleet: Fleet
+    deadlines: Deadlines
+    turn: EndOfTurn
+    snapshot: Snapshot
+    wall: Callable[[], float]
+    rand: Callable[[], float]
+    log: Callable[[str, dict[str, object]], None]
+    worker: int = 0
+    version: str = ""
+    live: set[Exchange] = set()
+    pumps: int = 0
+    drained: Callable[[], None] | None = None

@@ -45,7 +45,6 @@ def _settle(x: Exchange, attempt: Attempt | None) -> None:
     if x.failure is not None and x.failure.kind is Kind.CANCELLED and not x.head_sent:
         x.status = 499
     x.ended_at = house.loop.time()
-    x.recorded = True
     done = None if x.gone else _ending(x, attempt)
     house.books.settle(x.id, lambda: _written_up(x), done)
 

@@ -153,7 +153,8 @@ class Fleet:
         return changes
 
     def _release(self, candidate: Candidate) -> None:
-        self.inflight[candidate.deployment.name] -= 1
+        name = candidate.deployment.name
+        self.inflight[name] = max(0, self.inflight[name] - 1)
 
     def _penalise(
         self, candidate: Candidate, failure: Failure, now: float, rand: float, *, key: str, way: Way

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 #: Bytes that wait at most. Also what a writer without end has written before it hears that its reader is slow.
-MOST = 256 * 1024
+MOST = 96 * 1024
 
 
 class Outbox(Protocol):
@@ -75,15 +75,3 @@ class EndOfTurn:
         self._armed = False
         if self._work or self._pending:
             self._arm()
-
-
-class AtOnce:
-    """No outbox: for whoever has few connections."""
-
-    __slots__ = ()
-
-    def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
-        transport.write(data)
-
-    def flush(self) -> None:
-        """Nothing waits here."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ssl
 
-from transport_doubles import FakeTransport, RecordingSink, post
+from transport_doubles import AtOnce, FakeTransport, RecordingSink, post
 from trunkline.transport.client.connection import ClientCall, Connection
 from trunkline.transport.contract import Fault
-from trunkline.transport.turn import AtOnce
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
