@@ -179,8 +179,30 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     structured: bool = False
 
 
-class Dialect(Protocol):
+class Voice(Protocol):
+    """How a dialect speaks of what is no answer: errors, keep-alives, the head."""
+
     name: DialectName
+
+    def read_error(self, status: int, body: bytes) -> ErrorFacts:
+        """Reads an error body (or an error event's data); never raises, unknown shapes give the plain text."""
+        ...
+
+    def error_body(self, failure: Failure, request_id: str) -> bytes: ...
+
+    def error_event(self, failure: Failure, request_id: str, *, sse: bool = True) -> bytes:
+        """The whole in-stream error event; what follows is a clean end of the transfer and no terminator."""
+        ...
+
+    def keepalive(self) -> bytes: ...
+
+    def answer_headers(self, request_id: str) -> Headers:
+        """The id header that this dialect's SDK reads (`x-request-id`, `request-id`)."""
+        ...
+
+
+class Dialect(Voice, Protocol):
+    """A dialect of chat."""
 
     # --- request ---------------------------------------------------------------------------------------------
     def peek(self, target: Target, body: bytes) -> Envelope | Failure:
@@ -216,20 +238,3 @@ class Dialect(Protocol):
     def reader(self, options: StreamOptions) -> StreamReader: ...
 
     def writer(self, options: StreamOptions) -> StreamWriter: ...
-
-    # --- errors ----------------------------------------------------------------------------------------------
-    def read_error(self, status: int, body: bytes) -> ErrorFacts:
-        """Reads an error body (or an error event's data); never raises, unknown shapes give the plain text."""
-        ...
-
-    def error_body(self, failure: Failure, request_id: str) -> bytes: ...
-
-    def error_event(self, failure: Failure, request_id: str, *, sse: bool = True) -> bytes:
-        """The whole in-stream error event; what follows is a clean end of the transfer and no terminator."""
-        ...
-
-    def keepalive(self) -> bytes: ...
-
-    def answer_headers(self, request_id: str) -> Headers:
-        """The id header that this dialect's SDK reads (`x-request-id`, `request-id`)."""
-        ...

@@ -48,6 +48,14 @@ def from_fault(fault: Fault) -> Failure:
                 delay=1.0,
                 code="pool",
             )
+        case "egress":
+            return Failure(
+                kind=Kind.NO_CANDIDATE,
+                fault=FaultClass.ENDPOINT,
+                source="gateway",
+                message="the address is not one that this gateway connects to",
+                code="egress",
+            )
         case _:
             assert_never(fault.kind)
 

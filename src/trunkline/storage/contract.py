@@ -12,6 +12,8 @@ from typing import Protocol
 
 import msgspec
 
+from trunkline.types.job import Job
+
 #: Default page of `query_records` and its bound (observability.md 4.5).
 PAGE = 50
 PAGE_MAX = 10_000
@@ -147,7 +149,98 @@ class Records(Protocol):
         ...
 
 
-class Store(Keys, Records, Protocol):
+class JobMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs. None: any; deleted ones (and submissions that nobody was told of) only with `hidden`."""
+
+    key_id: str | None = None
+    states: frozenset[str] = frozenset()
+    alias: str | None = None
+    ids: tuple[str, ...] | None = None
+    hidden: bool = False
+
+
+class Delivery(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A webhook on its way to a caller. `id` is the delivery's own and the same in every try; `seq` orders those of one
+    job. `next_at` None: delivered, or given up. Times are microseconds since the epoch."""
+
+    id: str
+    job_id: str
+    key_id: str
+    url: str
+    event: str
+    body: bytes
+    created_at: int
+    seq: int = 0
+    tries: int = 0
+    next_at: int | None = None
+    delivered_at: int | None = None
+    status: int = 0
+    problem: str = ""
+
+
+class Jobs(Protocol):
+    """Durable jobs. Every change is a comparison with the version that was read, so that nothing is done twice."""
+
+    def open_job(self, job: Job, request: bytes) -> Job | None:
+        """Writes a new job and the request to make it from. None: written. A job: (key_id, idempotency_key) stands
+        already, nothing was written."""
+        ...
+
+    def find_job(self, job_id: str) -> Job | None: ...
+
+    def job_request(self, job_id: str) -> bytes | None:
+        """The request as `open_job` was given it, until `change_job` was told to drop it."""
+        ...
+
+    def change_job(self, job: Job, *, drop_request: bool = False) -> bool:
+        """Writes `job` if the store has `job.version`, and counts that up in both; False: somebody else was faster.
+        Raises RowRefused when another job of the same secret has this `upstream_id`."""
+        ...
+
+    def settle_job(self, job: Job, record: RecordRow, deliveries: Sequence[Delivery] = ()) -> bool:
+        """`change_job`, the job's record and its webhooks in one transaction: all or nothing."""
+        ...
+
+    def list_jobs(
+        self, match: JobMatch, *, limit: int, after: str = "", offset: int = 0, newest_first: bool = True
+    ) -> tuple[tuple[Job, ...], int]:
+        """By creation; `after` is the id of the last one seen. Also how many match in all."""
+        ...
+
+    def due_jobs(self, now: int, limit: int) -> tuple[Job, ...]:
+        """Those with `next_at` ≤ `now`, the longest due first."""
+        ...
+
+    def next_due(self) -> int | None:
+        """The earliest `next_at` of jobs and deliveries."""
+        ...
+
+    def owned_jobs(self) -> tuple[Job, ...]:
+        """Those in `submitting` with an owner."""
+        ...
+
+    def claimed_tasks(self, secret: str, upstream_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these tasks belong to a job already."""
+        ...
+
+    def count_jobs(self) -> dict[str, int]:
+        """Number of jobs per state."""
+        ...
+
+    def add_delivery(self, delivery: Delivery) -> bool:
+        """False: it stands already."""
+        ...
+
+    def due_deliveries(self, now: int, limit: int) -> tuple[Delivery, ...]: ...
+
+    def change_delivery(self, delivery: Delivery) -> None: ...
+
+    def deliveries_of(self, job_id: str) -> tuple[Delivery, ...]:
+        """In order."""
+        ...
+
+
+class Store(Keys, Records, Jobs, Protocol):
     """One store with everything in it."""
 
     def once(self, name: str, value: bytes) -> bytes:

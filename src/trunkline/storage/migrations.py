@@ -52,6 +52,43 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX records_by_time ON records (started_at, id)",
     ),
+    (
+        # `data` is the whole job; the columns are what is searched. An upstream task belongs to one job only.
+        """
+        CREATE TABLE jobs (
+            id TEXT PRIMARY KEY NOT NULL CHECK (length(id) = 32),
+            version INTEGER NOT NULL,
+            key_id TEXT NOT NULL,
+            idempotency_key TEXT,
+            state TEXT NOT NULL,
+            alias TEXT NOT NULL,
+            secret TEXT NOT NULL,
+            upstream_id TEXT,
+            owner TEXT NOT NULL,
+            hidden INTEGER NOT NULL,
+            created_at INTEGER NOT NULL CHECK (typeof(created_at) = 'integer'),
+            next_at INTEGER,
+            data BLOB NOT NULL,
+            request BLOB,
+            UNIQUE (key_id, idempotency_key),
+            UNIQUE (secret, upstream_id)
+        )
+        """,
+        "CREATE INDEX jobs_of_key ON jobs (key_id, created_at, id)",
+        "CREATE INDEX jobs_due ON jobs (next_at) WHERE next_at IS NOT NULL",
+        "CREATE INDEX jobs_owned ON jobs (owner) WHERE owner <> ''",
+        """
+        CREATE TABLE deliveries (
+            id TEXT PRIMARY KEY NOT NULL,
+            job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+            seq INTEGER NOT NULL,
+            next_at INTEGER,
+            data BLOB NOT NULL
+        )
+        """,
+        "CREATE INDEX deliveries_due ON deliveries (next_at) WHERE next_at IS NOT NULL",
+        "CREATE INDEX deliveries_of_job ON deliveries (job_id, seq)",
+    ),
 )
 
 

@@ -10,11 +10,12 @@ from urllib.parse import unquote
 
 from trunkline.storage.contract import Store, StoreUrlError
 from trunkline.storage.sqlite_connection import Connection
+from trunkline.storage.sqlite_jobs import SqliteJobs
 from trunkline.storage.sqlite_keys import SqliteKeys
 from trunkline.storage.sqlite_records import SqliteRecords
 
 
-class SqliteStore(SqliteKeys, SqliteRecords):
+class SqliteStore(SqliteKeys, SqliteRecords, SqliteJobs):
     """Use from one thread at a time; any number of processes may open the same file."""
 
     def __init__(self, path: Path, patience: float) -> None:

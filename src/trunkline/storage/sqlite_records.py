@@ -9,7 +9,7 @@ import msgspec
 from trunkline.storage.contract import PAGE, PAGE_MAX, Cursor, Page, RecordFilter, RecordRow, RowRefused
 from trunkline.storage.sqlite_connection import Connection
 
-_INSERT = """
+INSERT_RECORD = """
 INSERT INTO records (id, started_at, key_id, route, deployment, outcome, status, team, user, feature, alias, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
@@ -55,11 +55,11 @@ class SqliteRecords:
         if not batch:
             return 0
         try:
-            rows = [_values_of(row) for row in batch]
+            rows = [values_of(row) for row in batch]
         except UnicodeDecodeError:
             raise RowRefused("a record that is not UTF-8") from None
         with self._connection.writing() as db:
-            return db.executemany(_INSERT, rows).rowcount
+            return db.executemany(INSERT_RECORD, rows).rowcount
 
     def find_record(self, record_id: str) -> bytes | None:
         with self._connection.reading() as db:
@@ -83,7 +83,8 @@ class SqliteRecords:
             return dict(db.execute(_COUNT, _values(match)))
 
 
-def _values_of(row: RecordRow) -> tuple[object, ...]:
+def values_of(row: RecordRow) -> tuple[object, ...]:
+    """In the order of INSERT_RECORD."""
     return (
         row.id,
         row.started_at,

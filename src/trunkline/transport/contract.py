@@ -121,7 +121,18 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 #: Why an upstream connection failed. `stale` never surfaces: it is replaced inside the client.
 FaultKind = Literal[
-    "dns", "refused", "connect_timeout", "tls", "certificate", "proxy", "reset", "cut", "protocol", "pool", "too_large"
+    "dns",
+    "refused",
+    "connect_timeout",
+    "tls",
+    "certificate",
+    "proxy",
+    "reset",
+    "cut",
+    "protocol",
+    "pool",
+    "too_large",
+    "egress",
 ]
 
 
@@ -167,7 +178,12 @@ class UpstreamCall(Protocol):
 
 
 class Outbound(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to send. `headers` lack Host and Content-Length. `connect_timeout` in seconds, per address tried."""
+    """A request to send. `headers` lack Host and Content-Length. `connect_timeout` in seconds, per address tried.
+
+    `once`: it creates something. It goes out on a connection of its own and is never replayed on another one, so that
+    the other side cannot have seen it twice. `guarded`: its URL came from a request or from data, not from the
+    configuration (reliability.md K1): only addresses that the egress rules let pass are connected to.
+    """
 
     origin: Origin
     method: bytes
@@ -177,6 +193,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True):
     tls: Tls
     proxy: str | None = None
     connect_timeout: float = 2.0
+    once: bool = False
+    guarded: bool = False
 
 
 class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):

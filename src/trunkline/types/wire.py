@@ -9,10 +9,24 @@ import msgspec
 #: Header names are lower-case; order and duplicates are kept as received.
 Headers = list[tuple[bytes, bytes]]
 
-DialectName = Literal["openai_chat", "anthropic_messages", "gemini_generate"]
+DialectName = Literal[
+    "openai_chat", "anthropic_messages", "gemini_generate", "openai_videos", "ark_tasks", "gemini_videos"
+]
+
+#: Dialects of durable jobs: a request is answered at once, its result comes minutes later.
+JOB_DIALECTS: frozenset[DialectName] = frozenset({"openai_videos", "ark_tasks", "gemini_videos"})
 
 #: What the caller asks for; decides with the dialect which code reads the body. (Later issues add more.)
-Operation = Literal["chat"]
+Operation = Literal[
+    "chat",
+    "video_create",
+    "video_get",
+    "video_list",
+    "video_delete",
+    "video_content",
+    "video_remix",
+    "video_callback",
+]
 
 #: How a provider frames its answer body.
 Framing = Literal["sse", "plain"]

@@ -1,0 +1,1 @@
+"""Durable asynchronous jobs: video. Submitted at most once, polled by the recorder, settled exactly once."""
