@@ -74,7 +74,7 @@ class ScriptedCall:
         self.write(body)
         self.ended = "respond"
 
-    def start(self, status: int, headers: Headers) -> None:
+    def start(self, status: int, headers: Headers, length: int | None = None) -> None:
         assert not self.status, "the head was sent twice"
         self.status, self.answer_headers = status, headers
 

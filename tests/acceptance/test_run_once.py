@@ -79,7 +79,7 @@ def printed(house: House) -> Iterator[str]:
         assert process.returncode == 0, rest
 
 
-def test_run_once_reports_seven_answers_and_exits_0(house: House) -> None:
+def test_run_once_reports_what_it_sent_and_exits_0(house: House) -> None:
     done = subprocess.run(house.tour("--once"), env=house.environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     report = done.stdout
@@ -88,7 +88,11 @@ def test_run_once_reports_seven_answers_and_exits_0(house: House) -> None:
     assert re.search(r"\bgpt\b", lines["OpenAI format "])
     assert re.search(r"\bclaude\b", lines["the primary is killed; same request"])
     assert "✗" not in report
-    assert f"{len(ROWS)} of {len(ROWS)} exchanges are in the request log" in report
+    film = next(line for line in report.splitlines() if "a video by Seedance" in line)
+    assert " 200 " in film and "seedance" in film and "completed: 4 s, 1280x720" in film
+    counted = re.search(r"(\d+) of (\d+) exchanges are in the request log", report)
+    assert counted is not None and counted[1] == counted[2]
+    assert int(counted[1]) > len(ROWS), "the video's own requests and its job are among them"
     assert f"Gateway   {house.base} " in report
     assert report.rstrip().endswith("All of it worked.")
     assert done.stderr == ""

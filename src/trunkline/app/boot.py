@@ -125,6 +125,8 @@ class Boot:
             for name, provider in tree.providers.items()
             for credential, value in provider.credentials.items()
         }
+        s3 = tree.jobs.get("s3", {})
+        secrets |= {("s3:", name): s3[name] for name in ("access_key", "secret_key") if name in s3}
         try:
             vault = Vault(secrets, TWIN_SECRET if self.twins else None)
         except (SecretError, UnicodeDecodeError) as error:

@@ -25,6 +25,7 @@ def compile_snapshot(
     """`file` names the whole where a problem stands nowhere in particular."""
     making = _Making(tree, providers, file)
     making.listener()
+    making.jobs()
     for name, provider in tree.providers.items():
         making.provider(name, provider)
     for name, deployment in tree.deployments.items():
@@ -37,6 +38,7 @@ def compile_snapshot(
         digest=_digest(tree, routes, making.deployments),
         routes=routes,
         deployments=making.deployments,
+        providers=making.settings,
         durability=tree.durability,
     )
 
@@ -50,6 +52,9 @@ def redirect_to_twins(tree: Tree, bases: Mapping[str, str]) -> Tree:
     }
     deployments = {name: msgspec.structs.replace(d, base_url="") for name, d in tree.deployments.items()}
     return msgspec.structs.replace(tree, providers=providers, deployments=deployments)
+
+
+_WEB = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[!-~]*)?")
 
 
 class _Making:
@@ -71,6 +76,24 @@ class _Making:
     def listener(self) -> None:
         if self.tree.tls is not None:
             self._files("tls", {"cert": self.tree.tls.cert, "key": self.tree.tls.key})
+
+    def jobs(self) -> None:
+        """What `jobs:` and `egress:` say of addresses."""
+        said = self.tree.jobs
+        if said.get("copy_media") == "s3" and "s3" not in said:
+            self.problem("jobs.copy_media", "there is no bucket for it", "write jobs.s3: {endpoint, bucket, …}")
+        for path, url in (
+            ("jobs.public_url", said.get("public_url")),
+            ("jobs.webhook", said.get("webhook")),
+            ("jobs.s3.endpoint", said.get("s3", {}).get("endpoint")),
+        ):
+            if url is not None and not _WEB.fullmatch(url):
+                self.problem(path, "an address is written as https://host[:port][/path]")
+        if self.tree.egress.get("proxy") is not None:
+            try:
+                parse_proxy(self.tree.egress["proxy"])
+            except ValueError as error:
+                self.problem("egress.proxy", str(error))
 
     def provider(self, name: str, tree: ProviderTree) -> None:
         path = f"providers.{name}"
@@ -124,6 +147,7 @@ class _Making:
             dialects=code.dialects,
             max_output_tokens=tree.max_output_tokens,
             context_tokens=tree.context,
+            base_model=tree.base_model,
         )
         if made.credential and made.credential not in settings.credentials:
             message = f"provider '{settings.name}' has no credential '{made.credential}'"
@@ -164,6 +188,7 @@ class _Making:
             timeouts=tree.timeouts,
             stream=tree.stream,
             on_disconnect=tree.on_disconnect,
+            resubmit=tree.resubmit,
             **options,
         )
 
@@ -214,6 +239,7 @@ def _digest(tree: Tree, routes: Mapping[str, Route], deployments: Mapping[str, D
     """Identity of the snapshot: a canonical form of everything that a worker acts on. Secrets are no part of it, and
     neither is where something stands in which file."""
     front = [tree.durability, tree.drain_grace, tree.drain_limit, tree.limits, tree.keys_max_stale]
+    front += [{k: v for k, v in tree.jobs.items() if k != "s3"}, tree.egress, tree.prices]
     canonical = msgspec.json.encode([routes, deployments, front], enc_hook=_plain, order="sorted")
     return hashlib.sha256(canonical).hexdigest()
 

@@ -10,14 +10,19 @@ import time
 
 from trunkline import __version__
 from trunkline.app.boot import Boot
+from trunkline.app.jobs import Place, egress_of, job_house, refresh
 from trunkline.app.log import write
 from trunkline.credentials.vault import Vault
 from trunkline.dialects.registry import DIALECTS
 from trunkline.engine.house import House
 from trunkline.engine.prober import Prober
+from trunkline.jobs.content import Contents
+from trunkline.jobs.media import Copier
+from trunkline.jobs.serving import JobFront
 from trunkline.ledger.journal import Ledger
 from trunkline.policy.admit import Gate
 from trunkline.policy.feed import KeyFeed
+from trunkline.policy.lane import StoreLane
 from trunkline.policy.pepper import load_pepper
 from trunkline.providers import PROVIDERS
 from trunkline.routing.fleet import Fleet
@@ -45,17 +50,19 @@ class Plane:
 
     async def start(self, sock: socket.socket) -> None:
         boot, loop = self.boot, self.loop
-        self.ledger = Ledger(
-            JournalWriter(boot.state_dir / "journal" / incarnation(self.index)), loop, boot.snapshot.durability
-        )
-        self.gate = Gate(load_pepper(boot.state_dir))
+        name = incarnation(self.index)
+        self.ledger = Ledger(JournalWriter(boot.state_dir / "journal" / name), loop, boot.snapshot.durability)
+        pepper = load_pepper(boot.state_dir)
+        self.gate = Gate(pepper)
         self.feed = KeyFeed(
             self.gate, lambda: open_store(boot.store_url, 1.0), boot.state_dir, loop, boot.tree.keys_max_stale
         )
         await self.feed.start()
         deadlines = Deadlines(loop)
         turn = EndOfTurn(loop)
-        self.client = Client(deadlines=deadlines, outbox=turn, proxies=ProxyRules.from_environ(os.environ))
+        self.client = Client(
+            deadlines=deadlines, outbox=turn, proxies=ProxyRules.from_environ(os.environ), egress=egress_of(boot)
+        )
         self.house = House(
             loop=loop,
             dialects=DIALECTS,
@@ -77,10 +84,23 @@ class Plane:
         self._know()
         self.prober = Prober(self.house)
         self.prober.start()
-        self.gateway = Gateway(self.house, body_bytes=boot.server_limits.body_bytes, max_live=boot.max_live)
-        self.server = Server(
-            self.gateway, boot.server_limits, loop=loop, error_body=self.gateway.error_body, outbox=turn
+        self.lane = StoreLane(lambda: open_store(boot.store_url, 2.0), loop)
+        self.jobs = job_house(
+            boot,
+            Place(
+                upstreams=self.client,
+                store=self.lane,
+                fleet=self.house.fleet,
+                pepper=pepper,
+                log=self._log,
+                worker=name,
+                number=self.index,
+            ),
         )
+        front = JobFront(self.jobs, Contents(self.jobs, Copier(self.jobs.ground)))
+        limits = boot.server_limits
+        self.gateway = Gateway(self.house, body_bytes=limits.body_bytes, max_live=boot.max_live, jobs=front)
+        self.server = Server(self.gateway, limits, loop=loop, error_body=self.gateway.error_body, outbox=turn)
         await self.server.serve_socket(sock, boot.listener_tls())
         self.gateway.phase = "ready"
         loop.call_later(REFRESH_SECRETS, self._refresh)
@@ -96,6 +116,8 @@ class Plane:
         self.house.snapshot, self.house.secrets = self.boot.snapshot, self.boot.vault
         if isinstance(previous, Vault):
             self._renewed(self.boot.vault.follow(previous))
+        refresh(self.jobs, self.boot)
+        self.client.use_egress(egress_of(self.boot))
         self._know()
 
     async def close(self) -> None:
@@ -105,6 +127,7 @@ class Plane:
         self.client.close()
         if self.feed is not None:
             await self.feed.stop()
+        await self.lane.close()
         self.ledger.close()
 
     def _know(self) -> None:

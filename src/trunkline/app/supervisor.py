@@ -166,7 +166,7 @@ class Supervisor:
                 return
             boot.publish()
         write("supervisor", "info", "configuration_applied", {"snapshot": boot.number, "digest": boot.digest[:12]})
-        self._signal(self.workers, signal.SIGHUP)
+        self._signal([*self.workers, self.recorder], signal.SIGHUP)
 
     def _signal(self, children: list[Child], number: signal.Signals) -> None:
         for child in children:

@@ -24,6 +24,7 @@ from trunkline.policy.keys import Issued
 from trunkline.storage.contract import RecordFilter
 
 READY_WITHIN = 20.0
+FILM_WITHIN = 40.0
 LIVE = {
     "openai": ("OPENAI_API_KEY", "gpt-6.1-sol"),
     "anthropic": ("ANTHROPIC_API_KEY", "claude-sonnet-5-5"),
@@ -53,28 +54,63 @@ class Tour:
         assert isinstance(made, Issued)
         self.key, self.key_id = made.key, made.key_id
         self.samples: list[Sample] = []
+        self.expected = 0  # records
 
     # --- requests ----------------------------------------------------------------------------------------------------
     def send(self, title: str, path: str, headers: dict[str, str], body: dict[str, Any]) -> Sample:
-        host, port = self.boot.listen_address
         sample = Sample(title=title)
         started = time.monotonic()
-        connection = http.client.HTTPConnection(host, port, timeout=60)
         try:
-            connection.request("POST", path, json.dumps(body), {"content-type": "application/json", **headers})
-            answer = connection.getresponse()
-            text = answer.read().decode("utf-8", "replace")
+            answer, data = self.ask("POST", path, headers, body)
         except OSError as error:
             sample.text = str(error)
             return sample
-        finally:
-            connection.close()
         sample.ms = (time.monotonic() - started) * 1000
         sample.status = answer.status
         sample.deployment = answer.headers.get("x-trunkline-deployment", "")
         sample.attempts = answer.headers.get("x-trunkline-attempts", "")
-        sample.text = " ".join(said(text).split())
+        sample.text = " ".join(said(data.decode("utf-8", "replace")).split())
         sample.good = answer.status == 200 and bool(sample.text)
+        return sample
+
+    def ask(
+        self, method: str, path: str, headers: dict[str, str], body: dict[str, Any] | None = None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """One request of its own, which will have a record of its own."""
+        host, port = self.boot.listen_address
+        self.expected += 1
+        connection = http.client.HTTPConnection(host, port, timeout=60)
+        try:
+            said = json.dumps(body) if body is not None else None
+            connection.request(method, path, said, {"content-type": "application/json", **headers})
+            answer = connection.getresponse()
+            return answer, answer.read()
+        finally:
+            connection.close()
+
+    def film(self, headers: dict[str, str]) -> Sample:
+        """A video from its request to its bytes."""
+        wish = {"model": "video", "prompt": "A lighthouse in fog", "seconds": "4", "size": "1280x720"}
+        sample = Sample(title="a video by Seedance, in OpenAI's format")
+        started = time.monotonic()
+        try:
+            answer, data = self.ask("POST", "/v1/videos", headers, wish)
+            sample.status = answer.status
+            sample.deployment = answer.headers.get("x-trunkline-deployment", "")
+            sample.attempts = answer.headers.get("x-trunkline-attempts", "")
+            video = json.loads(data)
+            while video["status"] in ("queued", "in_progress") and time.monotonic() - started < FILM_WITHIN:
+                time.sleep(0.4)
+                video = json.loads(self.ask("GET", f"/v1/videos/{video['id']}", headers)[1])
+            answer, data = self.ask("GET", f"/v1/videos/{video['id']}/content", headers)
+        except (OSError, ValueError, KeyError) as error:
+            sample.text = f"{type(error).__name__}: {error}"
+            return sample
+        sample.ms = (time.monotonic() - started) * 1000
+        sample.status = answer.status
+        sample.text = f"{video['status']}: {video.get('seconds')} s, {video.get('size')}, {len(data):,} bytes of MP4"
+        sample.good = video["status"] == "completed" and data[4:8] == b"ftyp"
+        self.expected += 1  # the job's own record
         return sample
 
     def run(self) -> None:
@@ -102,6 +138,7 @@ class Tour:
         killed.good = killed.good and killed.deployment != "gpt"
         self.samples.append(killed)
         self.fault("DELETE", None)
+        self.samples.append(self.film(bearer))
 
     def fault(self, method: str, body: dict[str, str] | None) -> None:
         """Faults of the OpenAI twin, by its control endpoint on a twin that still listens."""
@@ -123,8 +160,8 @@ class Tour:
             )
         self.console.print(table)
         recorded = self.recorded()
-        good = all(s.good for s in self.samples) and recorded == len(self.samples)
-        self.console.print(f"{recorded} of {len(self.samples)} exchanges are in the request log (`trunkline logs`).")
+        good = all(s.good for s in self.samples) and recorded == self.expected
+        self.console.print(f"{recorded} of {self.expected} exchanges are in the request log (`trunkline logs`).")
         return good
 
     def recorded(self) -> int:
@@ -133,7 +170,7 @@ class Tour:
         while True:
             with Records(self.boot) as records:
                 found = len(records.query(RecordFilter(key_id=self.key_id), 10_000))
-            if found >= len(self.samples) or time.monotonic() > until:
+            if found >= self.expected or time.monotonic() > until:
                 return found
             time.sleep(0.1)
 

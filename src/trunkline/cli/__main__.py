@@ -8,6 +8,7 @@ from trunkline import __version__
 from trunkline.cli.check import check
 from trunkline.cli.doctor import doctor
 from trunkline.cli.explain import explain
+from trunkline.cli.jobs import jobs
 from trunkline.cli.keys import keys
 from trunkline.cli.logs import logs
 from trunkline.cli.serve import serve
@@ -20,7 +21,7 @@ def main() -> None:
     """A self-hosted AI gateway that never lies to the caller."""
 
 
-for command in (serve, check, explain, keys, logs, twins, doctor):
+for command in (serve, check, explain, keys, logs, jobs, twins, doctor):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import time
 import click
 
 from trunkline.app.boot import Boot
+from trunkline.app.job_view import webhook_secret
 from trunkline.app.keyring import Keys
 from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, print_json, problems, table
 from trunkline.types.failure import Failure
@@ -86,6 +87,25 @@ def revoke(config: str, key_id: str, as_json: bool) -> None:
     else:
         click.echo(f"there is no active key {key_id}", err=True)
     sys.exit(0 if done else NEGATIVE)
+
+
+@keys.command("webhook-secret")
+@config_option
+@click.argument("key_id")
+@json_option
+def secret(config: str, key_id: str, as_json: bool) -> None:
+    """Show what a receiver checks the signatures of this key's webhooks with (Standard Webhooks)."""
+    boot = Boot.load(config, twins=True)
+    if isinstance(boot, list):
+        problems(boot)
+    if not any(row.key_id == key_id for row in Keys(boot).list()):
+        click.echo(f"there is no key {key_id}", err=True)
+        sys.exit(NEGATIVE)
+    found = webhook_secret(boot, key_id)
+    if as_json:
+        print_json({"key_id": key_id, "webhook_secret": found})
+    else:
+        click.echo(found)
 
 
 def _keys(config: str) -> Keys:

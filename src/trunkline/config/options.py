@@ -103,6 +103,9 @@ ROUTE = Section(
             ),
             "Which failures move on to the next candidate.",
         ),
+        "resubmit": Option(
+            integer(high=3), "How often a job that failed at its provider is made again, by the next candidate.", "0"
+        ),
         "on_disconnect": Option(
             OneOf(("cancel", "drain")), "When the client leaves: stop, or read on for the usage.", "cancel"
         ),
@@ -151,6 +154,7 @@ DEPLOYMENT = Section(
             integer(1), "Fills a limit that the model requires and the caller left open.", "8192"
         ),
         "context": Option(integer(1), "Context size in tokens; a context-length failure goes to a larger one only."),
+        "base_model": Option(MODEL, "The model's own name where `model` is an endpoint id of the provider's."),
         "limits": Option(
             Section(
                 {"concurrency": Option(integer(1), "Attempts at once.", "1024")}, ("queue", "queue_wait"), name="limits"
@@ -160,6 +164,65 @@ DEPLOYMENT = Section(
     },
     name="deployment",
 )
+S3 = Section(
+    {
+        "endpoint": Option(URL, "Scheme, host and port of the S3-compatible server.", required=True),
+        "bucket": Option(VALUE, "Bucket; addressed by path.", required=True),
+        "region": Option(VALUE, "Region for the signature.", "us-east-1"),
+        "prefix": Option(VALUE, "What object names begin with."),
+        "access_key": Option(SECRET, "Access key id.", required=True),
+        "secret_key": Option(SECRET, "Secret access key.", required=True),
+    },
+    name="s3",
+)
+JOBS = Section(
+    {
+        "poll": Option(
+            Section(
+                {
+                    "first": Option(duration(), "First look at a new task.", "2s"),
+                    "cap": Option(duration(), "Longest interval, also while the provider is down.", "15s"),
+                    "rate": Option(integer(1, 1000), "Looks per second and credential.", "10"),
+                },
+                name="poll",
+            ),
+            "How the recorder follows tasks.",
+        ),
+        "create_timeout": Option(duration(), "For one submission to be answered.", "60s"),
+        "settle_wait": Option(
+            duration(), "How long a lost submission is looked for while its caller waits.", "8s"
+        ),
+        "unknown_for": Option(duration(), "How long a lost submission is looked for in all.", "24h"),
+        "copy_media": Option(OneOf(("off", "local", "s3")), "Where results are copied to before their URL expires.", "off"),
+        "media_dir": Option(Text("path"), "Where local copies are kept.", "<state_dir>/media"),
+        "retention": Option(duration(), "How long copies are kept.", "7d"),
+        "s3": Option(S3, "The bucket of `copy_media: s3`."),
+        "public_url": Option(URL, "This gateway as callers and providers reach it.", "http://<listen>"),
+        "webhook": Option(URL, "Is told of every job, beside the caller's own callback."),
+    },
+    name="jobs",
+)  # fmt: skip
+EGRESS = Section(
+    {
+        "allow": Option(
+            ListOf(Text("host", r"[A-Za-z0-9_.:/\[\]-]{1,255}", "a host, host:port or network such as 10.0.0.0/8"), empty=True),
+            "Hosts, host:port or networks that URLs from requests and answers may name although they are not public.",
+        ),
+        "proxy": Option(URL, "HTTP proxy for such URLs; the proxy variables of the environment do not count for them."),
+    },
+    name="egress",
+)  # fmt: skip
+PRICES = Section(
+    {
+        "cny_per_usd": Option(Text("rate", r"[0-9]{1,4}(\.[0-9]{1,6})?", "a rate such as 7 or 7.12"), "Yuan per dollar.", "7"),
+        "unknown_second": Option(
+            Text("amount", r"[0-9]{1,6}(\.[0-9]{1,6})?", "an amount in dollars such as 1.00"),
+            "What a second of video of an unknown model or price counts, in dollars.",
+            "1.00",
+        ),
+    },
+    name="prices",
+)  # fmt: skip
 SERVER_LIMITS = Section(
     {
         "body": Option(size(), "Largest request body.", "32MiB"),
@@ -220,10 +283,13 @@ FILE = Section(
             Section({"max_stale": Option(duration(zero=True), "How long known keys outlive the store.", "24h")}, name="keys"),
             "Virtual keys.",
         ),
+        "jobs": Option(JOBS, "Durable jobs (video)."),
+        "egress": Option(EGRESS, "Where URLs that come from requests or answers may lead."),
+        "prices": Option(PRICES, "What the price catalogue cannot know."),
         "providers": Option(MapOf(PROVIDER, "name → provider"), "Endpoint families.", required=True),
         "deployments": Option(MapOf(DEPLOYMENT, "name → deployment"), "Callable targets.", required=True),
         "routes": Option(MapOf(ROUTE, "alias → route", ALIAS), "What clients may ask for.", required=True),
     },
-    later=("policies", "slo", "alerts", "telemetry", "drills", "prices", "egress", "tasks", "jobs", "payloads"),
+    later=("policies", "slo", "alerts", "telemetry", "drills", "tasks", "payloads"),
     name="file",
 )  # fmt: skip

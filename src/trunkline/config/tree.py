@@ -39,6 +39,7 @@ class DeploymentTree(msgspec.Struct, frozen=True, kw_only=True):
     weight: int = 1
     max_output_tokens: int | None = None
     context: int | None = None
+    base_model: str = ""
     limits: Limits = Limits()
 
 
@@ -50,6 +51,7 @@ class RouteTree(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     stream: StreamRule = StreamRule()
     failover_on: frozenset[str] | None = None
+    resubmit: int = 0
     on_disconnect: Literal["cancel", "drain"] = "cancel"
 
 
@@ -60,7 +62,7 @@ class ListenerTls(msgspec.Struct, frozen=True):
 
 class Tree(msgspec.Struct, frozen=True, kw_only=True):
     """`places` says where each key path stands, for problems that are found later. `limits` has the front door's
-    limits as written, in seconds, bytes and numbers."""
+    limits as written, in seconds, bytes and numbers; `jobs`, `egress` and `prices` are as written too."""
 
     listen: tuple[str, int] = ("127.0.0.1", 8080)
     console_listen: tuple[str, int] = ("127.0.0.1", 8081)
@@ -75,6 +77,9 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, Any] = {}
     durability: Literal["relaxed", "strict"] = "relaxed"
     keys_max_stale: float = 86400.0
+    jobs: dict[str, Any] = {}
+    egress: dict[str, Any] = {}
+    prices: dict[str, Any] = {}
     providers: dict[str, ProviderTree] = {}
     deployments: dict[str, DeploymentTree] = {}
     routes: dict[str, RouteTree] = {}
@@ -101,6 +106,9 @@ def to_tree(v: dict[str, Any], places: dict[str, Place]) -> Tree:
         limits=v.get("limits", {}),
         durability=v.get("ledger", {}).get("durability", "relaxed"),
         keys_max_stale=v.get("keys", {}).get("max_stale", 86400.0),
+        jobs=v.get("jobs", {}),
+        egress=v.get("egress", {}),
+        prices=v.get("prices", {}),
         providers={name: _provider(p) for name, p in v["providers"].items()},
         deployments={name: _deployment(d) for name, d in v["deployments"].items()},
         routes={name: _route(r) for name, r in v["routes"].items()},
@@ -140,6 +148,7 @@ def _route(r: dict[str, Any]) -> RouteTree:
         timeouts=Timeouts(**r.get("timeouts", {})),
         stream=_stream(r.get("stream", {})),
         failover_on=frozenset(failover) if failover is not None else None,
+        resubmit=r.get("resubmit", 0),
         on_disconnect=r.get("on_disconnect", "cancel"),
     )
 

@@ -13,10 +13,24 @@ from typing import Protocol
 import msgspec
 
 from trunkline.dialects.contract import Voice
-from trunkline.types.failure import Failure
+from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.job import Job, Links
 from trunkline.types.video import JobState, Task, VideoRequest
 from trunkline.types.wire import Loss
+
+
+def unusable(message: str) -> Failure:
+    """A 2xx answer that cannot be read (F1)."""
+    return Failure(
+        kind=Kind.UPSTREAM_ERROR,
+        fault=FaultClass.TRANSIENT,
+        source="upstream",
+        message=message,
+        retry="backoff",
+        penalty="endpoint",
+        signal="502",
+        code="unreadable",
+    )
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True):

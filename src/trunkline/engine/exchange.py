@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from trunkline.dialects.contract import Dialect, Target
+from trunkline.dialects.contract import Dialect, Target, Voice
 from trunkline.engine.faults import stopped
 from trunkline.engine.flight import Signal
 from trunkline.engine.house import House
@@ -19,7 +19,8 @@ from trunkline.types.failure import Failure
 from trunkline.types.fleet import Candidate, Route, Snapshot
 from trunkline.types.plan import Plan
 from trunkline.types.principal import Principal
-from trunkline.types.wire import Headers, Loss
+from trunkline.types.record import AttemptRecord
+from trunkline.types.wire import Headers, Loss, Operation
 
 if TYPE_CHECKING:
     from trunkline.engine.attempt import Attempt
@@ -28,12 +29,28 @@ if TYPE_CHECKING:
 State = Literal["waiting", "committed", "done", "broken"]
 
 
+class Note(msgspec.Struct, kw_only=True):
+    """What an exchange that is no chat says of itself: its answer, and what its record tells.
+
+    `answer` (status, headers beyond the early ones, body) is None where it has been written to the call already.
+    """
+
+    operation: Operation
+    job: str = ""
+    alias: str = ""
+    candidate: Candidate | None = None
+    attempts: list[AttemptRecord] = []
+    losses: list[Loss] = []
+    cost: dict[str, Any] | None = None
+    answer: tuple[int, Headers, bytes] | None = None
+
+
 class Exchange(msgspec.Struct, eq=False):
     """Owned by `line.run`; a `CallWatcher` for its client. All instants are loop seconds, `wall` epoch seconds."""
 
     house: House
     call: Call
-    dialect: Dialect
+    dialect: Voice
     target: Target
     surface: str
     id: str
@@ -71,6 +88,12 @@ class Exchange(msgspec.Struct, eq=False):
     blocked_at: float = 0.0
     client_s: float = 0.0
     backoff_s: float = 0.0
+    note: Note | None = None
+
+    @property
+    def chat(self) -> Dialect:
+        """The dialect, of an exchange that the chat line serves."""
+        return self.house.dialects[self.dialect.name]
 
     # --- the client, as CallWatcher --------------------------------------------------------------------------------
     def on_gone(self) -> None:
@@ -174,7 +197,7 @@ class Exchange(msgspec.Struct, eq=False):
     def served_headers(self, candidate: Candidate, losses: tuple[Loss, ...]) -> Headers:
         """All `x-trunkline-*` headers of an answer."""
         headers = self.early_headers()
-        tries = len(self.attempts)
+        tries = len(self.attempts) if self.note is None else max(1, len(self.note.attempts))
         headers += (
             (b"x-trunkline-deployment", _ascii(candidate.deployment.name)),
             (b"x-trunkline-model", _ascii(candidate.deployment.model)),

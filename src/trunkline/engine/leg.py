@@ -31,7 +31,7 @@ def build(x: Exchange, candidate: Candidate) -> Leg | Failure:
     assert facts is not None and route is not None
     deployment = candidate.deployment
     same = facts.dialect in deployment.dialects
-    upstream = x.dialect if same else house.dialects[deployment.dialects[0]]
+    upstream = x.chat if same else house.dialects[deployment.dialects[0]]
     losses: tuple[Loss, ...] = ()
     if same:
         body = _spliced(x, deployment.model)
@@ -88,15 +88,15 @@ def relay_for(x: Exchange, leg: Leg, candidate: Candidate) -> StreamRelay | None
         structured=facts.output_schema,
     )
     if leg.same:
-        return x.dialect.tap(options)
-    return Translation(leg.upstream.reader(options), x.dialect.writer(options))
+        return x.chat.tap(options)
+    return Translation(leg.upstream.reader(options), x.chat.writer(options))
 
 
 def _spliced(x: Exchange, model: str) -> bytes | Failure:
     assert x.facts is not None
     if x.spliced is not None and x.spliced[0] == model:
         return x.spliced[1]
-    body = x.dialect.splice(x.call.body, x.facts, model)
+    body = x.chat.splice(x.call.body, x.facts, model)
     if isinstance(body, Failure):
         return body
     x.spliced = (model, body)
@@ -106,7 +106,7 @@ def _spliced(x: Exchange, model: str) -> bytes | Failure:
 def _translated(x: Exchange, upstream: Dialect, candidate: Candidate) -> tuple[bytes, tuple[Loss, ...]] | Failure:
     assert x.facts is not None
     if x.request is None:
-        request = x.dialect.decode_request(x.call.body, x.facts)
+        request = x.chat.decode_request(x.call.body, x.facts)
         if isinstance(request, Failure):
             return request
         x.request = request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Awaitable, Callable
 
 from trunkline.engine.attempt import Attempt
 from trunkline.engine.exchange import Exchange
@@ -16,13 +17,16 @@ from trunkline.routing.plan import plan
 from trunkline.types.failure import Failure, Kind, refused
 from trunkline.types.plan import Try, Wait
 
+Serving = Callable[[Exchange], Awaitable[Failure | None]]
 
-async def run(x: Exchange) -> None:
-    """Every exchange passes here once, and leaves exactly one record on every path."""
+
+async def run(x: Exchange, serving: Serving | None = None) -> None:
+    """Every exchange passes here once, and leaves exactly one record on every path. `serving` takes the place of `serve`
+    for what is no chat."""
     x.house.live.add(x)
     failure: Failure | None
     try:
-        failure = await serve(x)
+        failure = await (serve if serving is None else serving)(x)
     except Exception:
         x.house.log("internal_error", {"request_id": x.id, "trace": traceback.format_exc(limit=20)})
         failure = internal()
@@ -35,10 +39,12 @@ async def run(x: Exchange) -> None:
             x.house.drained()
 
 
-def launch(x: Exchange) -> None:
+def launch(x: Exchange, serving: Serving | None = None) -> None:
     """Start the line at the end of this turn. A known key never awaits anything but its own signals; an unknown one
-    asks the store."""
-    if x.decision is not None:
+    asks the store, and so does what is no chat."""
+    if serving is not None:
+        x.task = x.house.loop.create_task(run(x, serving))
+    elif x.decision is not None:
         x.light = True
         x.house.turn.work(Flight(run(x)).step)
     else:
@@ -59,7 +65,7 @@ def abandon(x: Exchange) -> None:
 async def serve(x: Exchange) -> Failure | None:
     """None: an attempt served (perhaps it broke after commitment; the attempt says so). A failure: nothing did."""
     house = x.house
-    facts = x.dialect.peek(x.target, x.call.body)
+    facts = x.chat.peek(x.target, x.call.body)
     if isinstance(facts, Failure):
         return facts
     x.facts = facts

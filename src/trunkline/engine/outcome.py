@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from trunkline.engine.attempt import Attempt
-from trunkline.engine.exchange import Exchange
+from trunkline.engine.exchange import Exchange, Note
 from trunkline.engine.recording import record
 from trunkline.types.failure import Failure, FaultClass, Kind, http_status
 from trunkline.types.record import Record
@@ -25,6 +25,9 @@ def close(x: Exchange, failure: Failure | None) -> None:
     x.failure = failure
     if x.gone:
         x.state = "broken"
+        _settle(x, None)
+    elif x.note is not None and failure is None:
+        x.state = "done"
         _settle(x, None)
     elif served and last is not None and failure is None:
         x.serving = last
@@ -74,11 +77,24 @@ def _ending(x: Exchange, attempt: Attempt | None) -> Callable[[], None]:
         body = attempt.out
         x.ending_bytes = len(body)
         return lambda: x.call.respond(200, headers, body)
+    if failure is None and x.note is not None:
+        return _told(x, x.note)
     if failure is None:
         raise AssertionError("an exchange ends with an answer or a failure")
     if x.head_sent:
         return lambda: _break(x, failure)
     return lambda: refuse(x, failure)
+
+
+def _told(x: Exchange, note: Note) -> Callable[[], None]:
+    """The answer of an exchange that is no chat."""
+    if note.answer is None:
+        return lambda: None  # it has been streamed, to its end
+    status, extra, body = note.answer
+    known = x.early_headers() if note.candidate is None else x.served_headers(note.candidate, tuple(note.losses))
+    headers: Headers = [*extra, *known]
+    x.status, x.ending_bytes = status, len(body)
+    return lambda: x.call.respond(status, headers, body)
 
 
 def _content_type(x: Exchange, attempt: Attempt) -> bytes:
@@ -104,12 +120,13 @@ def refuse(x: Exchange, failure: Failure) -> None:
     else:
         body = x.dialect.error_body(failure, x.id)
     headers: Headers = [(b"content-type", b"application/json"), *x.early_headers()]
+    tried = x.attempts or (x.note is not None and x.note.attempts)
     if x.attempts:
         headers.append((b"x-trunkline-deployment", x.attempts[-1].candidate.deployment.name.encode("ascii", "replace")))
         headers.append((b"x-trunkline-attempts", b"%d" % len(x.attempts)))
     if failure.delay is not None and status in (429, 503):
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(failure.delay))))
-    elif x.attempts and status in _SDK_RETRIES:
+    elif tried and status in _SDK_RETRIES:
         headers.append((b"x-should-retry", b"false"))
     x.status = status
     x.call.respond(status, headers, body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trunkline.engine.attempt import Attempt
-from trunkline.engine.exchange import Exchange
+from trunkline.engine.exchange import Exchange, Note
 from trunkline.engine.latency import micros, partition
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.record import AttemptRecord, Count, Outcome, Record
@@ -25,7 +25,7 @@ def record(x: Exchange) -> Record:
         version=house.version,
         snapshot=x.snapshot.number,
         surface=x.surface,
-        operation="chat",
+        operation="chat" if x.note is None else x.note.operation,
         dialect=x.dialect.name,
         body_bytes=size,
         outcome=outcome(x),
@@ -46,6 +46,8 @@ def record(x: Exchange) -> Record:
         row.alias, row.stream = facts.model[:CAP], facts.stream
         row.max_output_tokens, row.tools = facts.max_output_tokens, facts.tools
         row.images, row.output_schema = facts.images, facts.output_schema
+    if x.note is not None:
+        _told(x.note, row)
     if route is not None and plan is not None:
         row.route, row.strategy = route.name, plan.strategy
         row.plan = [c.deployment.name for c in plan.order]
@@ -72,10 +74,19 @@ def outcome(x: Exchange) -> Outcome:
     if x.gone or (failure is not None and failure.kind is Kind.CANCELLED):
         return "cancelled"
     if failure is None:
-        return "ok" if len(x.attempts) == 1 else "ok_saved"
+        tries = len(x.attempts) if x.note is None else len(x.note.attempts)
+        return "ok" if tries <= 1 else "ok_saved"
     if x.serving is not None and x.serving.committed:
         return "broken"
     return _refusal(failure)
+
+
+def _told(note: Note, row: Record) -> None:
+    """What an exchange that is no chat says of itself."""
+    row.job, row.alias, row.cost = note.job, note.alias[:CAP], note.cost
+    row.attempts = note.attempts
+    row.saved = len(note.attempts) > 1 and row.outcome == "ok_saved"
+    row.losses = [{"field": loss.field, "reason": loss.reason} for loss in note.losses]
 
 
 def _refusal(failure: Failure) -> Outcome:

@@ -26,7 +26,7 @@ def complete_answer(attempt: Attempt) -> tuple[bytes, Answer] | Failure:
     response: ChatResponse | Failure = leg.upstream.decode_response(body)
     if isinstance(response, Failure):
         return response
-    encoded = x.dialect.encode_response(response, created=int(x.wall))
+    encoded = x.chat.encode_response(response, created=int(x.wall))
     x.losses = leg.losses + response.losses + encoded.losses
     return encoded.body, answer
 

@@ -33,8 +33,9 @@ class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`jobs:` of the configuration. Durations are seconds.
 
     `copy_media`: where results are copied to before the provider's URL expires. `public_url` is this gateway as callers
-    and providers reach it, without a slash at the end. `webhook` is told of every job, beside the caller's own callback.
-    `create_timeout` bounds one submission, `settle_wait` how long a lost one is looked for while the caller waits.
+    and providers reach it, without a slash at the end ("" if nobody has said), `local_url` where it listens. `webhook` is
+    told of every job, beside the caller's own callback. `create_timeout` bounds one submission, `settle_wait` how long a
+    lost one is looked for while the caller waits, `unknown_for` how long in all.
     """
 
     poll_first: float = 2.0
@@ -49,6 +50,7 @@ class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention: float = 7 * 86_400.0
     s3: S3Settings | None = None
     public_url: str = ""
+    local_url: str = ""
     webhook: str = ""
     prices: PriceSettings = PriceSettings()
 

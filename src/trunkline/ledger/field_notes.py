@@ -66,6 +66,7 @@ RECORD: dict[str, str] = {
     "drill": "Failover drill that the exchange was part of; null if none.",
     "folded": "Number of exchanges in this record: more than 1 only for refused ones under a flood.",
     "correction_of": "Id of the record that this one corrects; empty if none.",
+    "job": "Id of the durable job that it is about, 32 hex digits; empty if none.",
     "attempts": "Every try, in order.",
 }
 

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from trunkline.dialects.contract import Target
 from trunkline.types.failure import Failure, Kind, invalid, refused
-from trunkline.types.wire import DialectName, Headers, header
+from trunkline.types.wire import DialectName, Headers, Operation, header
 
 
 class Surface(msgspec.Struct, frozen=True):
-    """A matched chat surface. `name` is what records and metrics call it."""
+    """A matched surface. `name` is what records and metrics call it. `shown` is the id of a job in the path, as written."""
 
     name: str
     target: Target
+    operation: Operation = "chat"
+    shown: str = ""
 
 
 class Unmatched(msgspec.Struct, frozen=True):
@@ -48,11 +51,67 @@ def match(method: bytes, path: bytes, query: bytes, headers: Headers) -> Surface
     for prefix in _GEMINI:
         if path.startswith(prefix) and b":" in path:
             return _gemini(method, path, prefix, query)
-    return Unmatched(dialect_of(path, headers), _not_found(path))
+    if path.startswith(_JOBS):
+        found = match_job(method, path)
+        if found is not None:
+            return found
+    return Unmatched(dialect_of(path, headers), not_served(path))
+
+
+_JOBS = (b"/v1/videos", b"/api/v3/contents/", b"/v1/callbacks/")
+_VIDEOS = Target(dialect="openai_videos")
+_TASKS = Target(dialect="ark_tasks")
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+#: What stands behind a collection: pattern of the rest of the path, method, operation, name in records.
+_Job = tuple[re.Pattern[bytes], dict[bytes, Operation], str]
+_VIDEO_PATHS: tuple[_Job, ...] = (
+    (re.compile(rb""), {b"POST": "video_create", b"GET": "video_list"}, "/v1/videos"),
+    (re.compile(rb"/([^/]+)"), {b"GET": "video_get", b"DELETE": "video_delete"}, "/v1/videos/{id}"),
+    (re.compile(rb"/([^/]+)/content"), {b"GET": "video_content"}, "/v1/videos/{id}/content"),
+    (re.compile(rb"/([^/]+)/remix"), {b"POST": "video_remix"}, "/v1/videos/{id}/remix"),
+)
+_TASK_PATHS: tuple[_Job, ...] = (
+    (re.compile(rb""), {b"POST": "video_create", b"GET": "video_list"}, "/api/v3/contents/generations/tasks"),
+    (
+        re.compile(rb"/([^/]+)"),
+        {b"GET": "video_get", b"DELETE": "video_delete"},
+        "/api/v3/contents/generations/tasks/{id}",
+    ),
+)
+_HINT_PATHS: tuple[_Job, ...] = ((re.compile(rb"/([^/]+)"), {b"POST": "video_callback"}, "/v1/callbacks/jobs/{token}"),)
+_COLLECTIONS: tuple[tuple[bytes, Target, tuple[_Job, ...]], ...] = (
+    (b"/v1/videos", _VIDEOS, _VIDEO_PATHS),
+    (b"/api/v3/contents/generations/tasks", _TASKS, _TASK_PATHS),
+    (b"/v1/callbacks/jobs", _TASKS, _HINT_PATHS),
+)
+
+
+def match_job(method: bytes, path: bytes) -> Surface | Unmatched | None:
+    """The surfaces of durable jobs. None: none of them."""
+    for collection, target, paths in _COLLECTIONS:
+        if not path.startswith(collection):
+            continue
+        rest = path[len(collection) :]
+        for pattern, methods, name in paths:
+            found = pattern.fullmatch(rest)
+            if found is None:
+                continue
+            operation = methods.get(method)
+            if operation is None:
+                return _wrong_method(target.dialect, path, b", ".join(methods))
+            shown = found[1] if pattern.groups else b""
+            if shown and _ID.fullmatch(shown) is None:
+                return None
+            return Surface(name, target, operation, shown.decode())
+    return None
 
 
 def dialect_of(path: bytes, headers: Headers) -> DialectName:
     """The error shape for a path that no surface serves."""
+    if path.startswith(b"/v1/videos"):
+        return "openai_videos"
+    if path.startswith((b"/api/v3/contents", b"/v1/callbacks/")):
+        return "ark_tasks"
     if path.startswith(b"/v1/messages") or header(headers, b"anthropic-version") is not None:
         return "anthropic_messages"
     if path.startswith(b"/v1beta/") or (path.startswith(b"/v1/models/") and b":" in path):
@@ -64,11 +123,11 @@ def _gemini(method: bytes, path: bytes, prefix: bytes, query: bytes) -> Surface 
     name, _, verb = path[len(prefix) :].rpartition(b":")
     stream = _VERBS.get(verb)
     if stream is None:
-        return Unmatched("gemini_generate", _not_found(path))
+        return Unmatched("gemini_generate", not_served(path))
     if method != b"POST":
         return _wrong_method("gemini_generate", path)
     if not name or b"/" in name:
-        return Unmatched("gemini_generate", _not_found(path))
+        return Unmatched("gemini_generate", not_served(path))
     try:
         model = unquote_to_bytes(name).decode("utf-8")
     except UnicodeDecodeError:
@@ -81,16 +140,19 @@ def _gemini(method: bytes, path: bytes, prefix: bytes, query: bytes) -> Surface 
     )
 
 
-def _wrong_method(dialect: DialectName, path: bytes) -> Unmatched:
+def _wrong_method(dialect: DialectName, path: bytes, allow: bytes = b"POST") -> Unmatched:
     text = path.decode("latin-1")[:128]
-    return Unmatched(dialect, invalid(f"{text} takes POST", status=405, code="method_not_allowed"), b"POST")
+    message = f"{text} takes {allow.decode()}"
+    return Unmatched(dialect, invalid(message, status=405, code="method_not_allowed"), allow)
 
 
-def _not_found(path: bytes) -> Failure:
+def not_served(path: bytes) -> Failure:
+    """404 that says what there is."""
     return refused(
         Kind.UNKNOWN_MODEL,
-        f"no such path: {_printable(path)}. This gateway serves POST /v1/chat/completions, POST /v1/messages and "
-        "POST /v1beta/models/{model}:generateContent (and :streamGenerateContent)",
+        f"no such path: {_printable(path)}. This gateway serves POST /v1/chat/completions, POST /v1/messages, "
+        "POST /v1beta/models/{model}:generateContent (and :streamGenerateContent), /v1/videos and "
+        "/api/v3/contents/generations/tasks",
         code="not_found",
     )
 

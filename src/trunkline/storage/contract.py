@@ -192,7 +192,7 @@ class Jobs(Protocol):
         """The request as `open_job` was given it, until `change_job` was told to drop it."""
         ...
 
-    def change_job(self, job: Job, *, drop_request: bool = False) -> bool:
+    def change_job(self, job: Job, *, drop_request: bool = False, deliveries: Sequence[Delivery] = ()) -> bool:
         """Writes `job` if the store has `job.version`, and counts that up in both; False: somebody else was faster.
         Raises RowRefused when another job of the same secret has this `upstream_id`."""
         ...
@@ -207,8 +207,8 @@ class Jobs(Protocol):
         """By creation; `after` is the id of the last one seen. Also how many match in all."""
         ...
 
-    def due_jobs(self, now: int, limit: int) -> tuple[Job, ...]:
-        """Those with `next_at` ≤ `now`, the longest due first."""
+    def due_jobs(self, now: int, limit: int, avoid: Sequence[str] = ()) -> tuple[Job, ...]:
+        """Those with `next_at` ≤ `now`, the longest due first; without those of the secrets in `avoid`."""
         ...
 
     def next_due(self) -> int | None:

@@ -48,7 +48,10 @@ SELECT data {_MATCH}
   AND (:after IS NULL OR (created_at, id) > (SELECT created_at, id FROM jobs WHERE id = :after))
 ORDER BY created_at, id LIMIT :limit OFFSET :offset
 """  # noqa: S608
-_DUE = "SELECT data FROM jobs WHERE next_at <= ? ORDER BY next_at, id LIMIT ?"
+_DUE = """
+SELECT data FROM jobs
+WHERE next_at <= ? AND secret NOT IN (SELECT value FROM json_each(?)) ORDER BY next_at, id LIMIT ?
+"""
 _NEXT = (
     "SELECT min(next_at) FROM (SELECT min(next_at) AS next_at FROM jobs UNION ALL SELECT min(next_at) FROM deliveries)"
 )
@@ -91,9 +94,12 @@ class SqliteJobs:
             found = db.execute(_REQUEST, (job_id,)).fetchone()
         return None if found is None or found[0] is None else bytes(found[0])
 
-    def change_job(self, job: Job, *, drop_request: bool = False) -> bool:
+    def change_job(self, job: Job, *, drop_request: bool = False, deliveries: Sequence[Delivery] = ()) -> bool:
         with self._connection.writing() as db:
             changed = _change(db, job, drop_request)
+            if changed:
+                for delivery in deliveries:
+                    _add(db, delivery)
         if changed:
             job.version += 1
         return changed
@@ -125,9 +131,10 @@ class SqliteJobs:
             rows = db.execute(_NEWEST if newest_first else _OLDEST, page).fetchall()
         return tuple(_JOB.decode(row[0]) for row in rows), total
 
-    def due_jobs(self, now: int, limit: int) -> tuple[Job, ...]:
+    def due_jobs(self, now: int, limit: int, avoid: Sequence[str] = ()) -> tuple[Job, ...]:
+        values = (now, _JSON(list(avoid)).decode(), limit)
         with self._connection.reading() as db:
-            return tuple(_JOB.decode(row[0]) for row in db.execute(_DUE, (now, limit)))
+            return tuple(_JOB.decode(row[0]) for row in db.execute(_DUE, values))
 
     def next_due(self) -> int | None:
         with self._connection.reading() as db:

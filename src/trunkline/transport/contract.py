@@ -65,9 +65,10 @@ class Call(Protocol):
         connection is closed after the answer."""
         ...
 
-    def start(self, status: int, headers: Headers) -> None:
-        """Head of a streamed answer: chunked (or ended by close for HTTP/1.0). Held back until the first `write`
-        or `flush`, so that head and first bytes leave in one write."""
+    def start(self, status: int, headers: Headers, length: int | None = None) -> None:
+        """Head of a streamed answer: chunked (or ended by close for HTTP/1.0), or of `length` bytes if that is known;
+        ending such a one early cuts it. Held back until the first `write` or `flush`, so that head and first bytes leave
+        in one write."""
         ...
 
     def write(self, data: bytes) -> None: ...

@@ -11,6 +11,7 @@ from trunkline.twins.anthropic_read import VERSIONS, parse_messages
 from trunkline.twins.anthropic_write import beats, event, whole
 from trunkline.twins.ask import Answer, Ask, Problem
 from trunkline.twins.catalogue import CLAUDE, ClaudeModel
+from trunkline.twins.studio import Studio
 from trunkline.twins.wire import NOT_JSON, Mood, Reply, Request, Trouble, TwinName, bad_key, bearer, token
 from trunkline.types.wire import Headers
 
@@ -56,9 +57,11 @@ class Anthropic:
 
     name: TwinName = "anthropic"
     heartbeat = event("ping", {})
+    result_s = 0.0
 
     def __init__(self, body_limit: int = 32 << 20) -> None:
         self.body_limit = body_limit
+        self.studio: Studio | None = None  # it makes no videos
 
     def request_id(self, serial: str) -> str:
         return "req_01" + token(serial, 22)

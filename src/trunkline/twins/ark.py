@@ -1,4 +1,5 @@
-"""The ModelArk twin: `POST /api/v3/chat/completions`, `GET /api/v3/models` (wire-formats.md D.1, D.5, D.7).
+"""The ModelArk twin: `POST /api/v3/chat/completions`, `GET /api/v3/models` (wire-formats.md D.1, D.5, D.7), and video
+tasks (`ark_tasks.py`).
 
 The request is read like OpenAI's (that is what Ark promises); errors, reasoning and moderation are Ark's own.
 """
@@ -10,12 +11,15 @@ from typing import Any
 
 import msgspec
 
-from trunkline.twins.ark_errors import STATUS, TYPES, translate
+from trunkline.twins import ark_tasks
+from trunkline.twins.ark_errors import STATUS, STORE_STATUS, TYPES, translate
 from trunkline.twins.ask import Problem
 from trunkline.twins.catalogue import ARK, CREATED, ChatModel
 from trunkline.twins.chat_read import Chat, parse_chat
 from trunkline.twins.chat_write import FINISH, Stamp, beats, whole
+from trunkline.twins.media import STORE, store_error
 from trunkline.twins.openai import answers_of
+from trunkline.twins.studio import Studio
 from trunkline.twins.wire import NOT_JSON, Mood, Reply, Request, Trouble, TwinName, bad_key, bearer, token
 from trunkline.types.wire import Headers
 
@@ -28,9 +32,12 @@ class Ark:
 
     name: TwinName = "ark"
     heartbeat = b": keep-alive\n\n"
+    result_s = 86400.0
 
     def __init__(self, body_limit: int = 64 << 20) -> None:
         self.body_limit = body_limit
+        self.studio: Studio | None = None
+        self._tasks = ark_tasks.Tasks(self._ok, self._film_problem)
 
     def request_id(self, serial: str) -> str:
         return "0217" + token(serial, 50)
@@ -41,10 +48,16 @@ class Ark:
         if isinstance(document, dict):
             request.model = str(document.get("model") or "")
             request.stream = document.get("stream") is True
+        elif self.studio is not None and ark_tasks.owns(request.path):
+            request.model = ark_tasks.model_of(self.studio, request.path)
 
     def respond(self, request: Request, mood: Mood) -> Reply:
+        if self.studio is not None and request.path.startswith(STORE):
+            return ark_tasks.store(request, self.studio)
         if bad_key(request.key):
             return self._bad_key(request)
+        if self.studio is not None and ark_tasks.owns(request.path):
+            return self._tasks.respond(request, self.studio, mood)
         match request.method, request.path:
             case "POST", "/api/v3/chat/completions":
                 return self._chat(request, mood)
@@ -106,6 +119,9 @@ class Ark:
     # -- errors -------------------------------------------------------------------------------------------------
 
     def trouble(self, request: Request, trouble: Trouble) -> Reply:
+        if request.path.startswith(STORE):
+            status = trouble.status or (503 if trouble.kind in ("throttle", "quota") else 403)
+            return store_error(request, status, *STORE_STATUS.get(status, STORE_STATUS[500]))
         match trouble.kind:
             case "bad_credential":
                 return self._bad_key(request)
@@ -147,6 +163,15 @@ class Ark:
             else "The API key or AK/SK in the request is missing or invalid."
         )
         return self._error(request, 401, "AuthenticationError", text)
+
+    def _film_problem(self, request: Request, problem: Problem) -> Reply:
+        """A refused video task: its problems are in Ark's own codes already."""
+        text = problem.message
+        if problem.code == "MissingParameter":
+            text = f"The request failed because it is missing `{problem.param}` parameter."
+        elif problem.param:
+            text = f"The parameter `{problem.param}` specified in the request is not valid: {problem.message}."
+        return self._error(request, problem.status, problem.code, text, problem.param)
 
     def _problem(self, request: Request, problem: Problem) -> Reply:
         code, text = translate(problem)

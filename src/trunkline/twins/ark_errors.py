@@ -27,6 +27,16 @@ STATUS = {
     503: ("ServerOverloaded", "The service is currently overloaded. Please try again later."),
 }
 
+#: The same of the store that results lie in; it speaks XML.
+STORE_STATUS = {
+    400: ("BadRequest", "The request is not valid."),
+    403: ("AccessDenied", "Access Denied."),
+    404: ("NoSuchKey", "The specified key does not exist."),
+    429: ("ExceedAccountQPSLimit", "Please reduce your request rate."),
+    500: ("InternalError", "We encountered an internal error. Please try again."),
+    503: ("SlowDown", "Please reduce your request rate."),
+}
+
 _MISSING = {"missing_required_parameter", "empty_array"}
 
 

@@ -4,8 +4,10 @@
 | --- | --- |
 | `PUT /_twin/faults` | replaces the faults by one object or a list of them |
 | `GET`, `DELETE /_twin/faults` | shows, removes them |
-| `GET`, `DELETE /_twin/ledger` | every request seen (`?after=<serial>&limit=<n>`), forgets them |
+| `GET`, `DELETE /_twin/ledger` | every request seen (`?after=<serial>&limit=<n>`) and every video task; forgets them |
 | `PUT`, `GET`, `DELETE /_twin/pace` | `tokens_per_second`, `first_token_ms`, `tokens` |
+| `PUT`, `GET`, `DELETE /_twin/videos` | how videos are made: `video_pace.py` |
+| `PUT`, `GET`, `DELETE /_twin/keys` | `{"revoked": ["…"]}`: these keys are refused |
 | `GET /_twin/health` | name and port of every twin of the process |
 
 A fault is `{"fault": "cut:3"}` and, if wanted, `share` (0 to 1), `match` (patterns for `model` and `path`, `key` or its
@@ -25,9 +27,14 @@ from trunkline.transport.contract import Call
 from trunkline.twins.perform import Pace
 from trunkline.twins.rules import Rule, parse_rule
 from trunkline.twins.twin import CONTROL_BODY, Control, Twin
+from trunkline.twins.video_pace import parse_video_pace
 from trunkline.twins.wire import NOT_JSON, Request, read_request
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    revoked: frozenset[str]
 
 
 class Endpoint(Control):
@@ -60,10 +67,14 @@ class Endpoint(Control):
                 _ledger(chosen, request, call)
             case "/_twin/pace":
                 _pace(chosen, request, call)
+            case "/_twin/videos":
+                _videos(chosen, request, call)
+            case "/_twin/keys":
+                _keys(chosen, request, call)
             case "/_twin/health":
                 _json(call, {name: one.url for name, one in self.twins.items()})
             case _:
-                _refuse(call, 404, "the control endpoint has faults, ledger, pace and health")
+                _refuse(call, 404, "the control endpoint has videos, keys, faults, ledger, pace and health")
 
     def _faults(self, twin: Twin, request: Request, call: Call) -> None:
         match request.method:
@@ -147,11 +158,49 @@ def _pace(twin: Twin, request: Request, call: Call) -> None:
     _json(call, twin.pace)
 
 
+def _videos(twin: Twin, request: Request, call: Call) -> None:
+    match request.method:
+        case "PUT":
+            pace = parse_video_pace(request.document)
+            if isinstance(pace, str):
+                _refuse(call, 400, pace)
+                return
+            twin.studio.set_pace(pace)
+        case "DELETE":
+            twin.studio.set_pace(None)
+        case "GET":
+            pass
+        case _:
+            _refuse(call, 405, "videos takes GET, PUT and DELETE")
+            return
+    shown = msgspec.to_builtins(twin.studio.pace)
+    _json(call, {**shown, "url_valid_s": twin.studio.valid_s})
+
+
+def _keys(twin: Twin, request: Request, call: Call) -> None:
+    match request.method:
+        case "PUT":
+            try:
+                twin.revoked = msgspec.convert(request.document, _Keys).revoked
+            except msgspec.ValidationError as error:
+                _refuse(call, 400, f'the body must be an object such as {{"revoked": ["a key"]}}: {error}')
+                return
+        case "DELETE":
+            twin.revoked = frozenset()
+        case "GET":
+            pass
+        case _:
+            _refuse(call, 405, "keys takes GET, PUT and DELETE")
+            return
+    _json(call, {"revoked": sorted(twin.revoked)})
+
+
 def _ledger(twin: Twin, request: Request, call: Call) -> None:
     after, limit = request.query.get("after", "0"), request.query.get("limit", "100000")
     if not after.isdigit() or not limit.isdigit():
         _refuse(call, 400, "after and limit must be whole numbers")
     elif request.method == "GET":
+        twin.studio.advance()
         shown = twin.ledger.shown(after=int(after), limit=int(limit))
         _json(call, {"twin": twin.name, **shown})
     elif request.method == "DELETE":

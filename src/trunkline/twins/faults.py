@@ -4,9 +4,10 @@
 | --- | --- |
 | `refuse` | the listener is closed; a request on an open connection is reset |
 | `blackhole` | connections are accepted by the kernel and never read; requests on open ones are never answered |
-| `reset` | RST before any byte of the answer |
+| `reset` | RST before any byte of the answer; the request has had no effect |
+| `lost_answer` | the request has its whole effect (a task is created and billed), then RST before any byte of the answer |
 | `tls` | garbage instead of a TLS or HTTP answer |
-| `latency:<ms>` | waits before the head |
+| `latency:<ms>` | waits before the head; the request has its effect at once, so a client that gives up leaves a task behind |
 | `first_token:<ms>` | head and preamble at once, then waits before the first content event (or the body) |
 | `stall:<k>` | silence after k content events (or half of the body), the connection stays open |
 | `cut:<k>` | the connection is cut there |
@@ -14,15 +15,16 @@
 | `malformed:<k>` | the event after k content events is broken JSON (the whole body, when not streamed) |
 | `error_event:<k>` | the provider's error event after k content events, then the end (streams only) |
 | `no_terminator`, `no_terminator:open` | all but the last event; with `open` the connection stays (streams only) |
-| `slow:<tokens/s>` | output at that rate |
+| `slow:<tokens/s>` | output at that rate; the bytes of a video at that many KiB/s |
 | `heartbeat:<seconds>` | the provider's keep-alive that often, until the first content event or the body |
 | `status:<code>`, `status:<code>@<share>` | the provider's own error of that status |
 | `throttle`, `throttle:<seconds>` | 429, with the delay where the provider states it |
 | `quota` `bad_credential` `context_length` | the provider's error for it |
-| `refusal` | 200, and the provider's way to decline |
+| `refusal` | 200, and the provider's way to decline; a task that makes a video is accepted and fails |
 | `empty` | 200 without content (Gemini: without candidates) |
 
-k beyond the end of an answer strikes before its finish, so a fault is never missed.
+k beyond the end of an answer strikes before its finish, so a fault is never missed. Of a video larger than 256 KiB an
+event is 48 KiB; a smaller one is an answer in one piece.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ FaultWord = Literal[
     "refuse",
     "blackhole",
     "reset",
+    "lost_answer",
     "tls",
     "latency",
     "first_token",
@@ -61,6 +64,7 @@ _PARAMETERS: dict[str, Literal["none", "whole", "number", "rate", "optional", "s
     "refuse": "none",
     "blackhole": "none",
     "reset": "none",
+    "lost_answer": "none",
     "tls": "none",
     "latency": "number",
     "first_token": "number",
@@ -181,6 +185,7 @@ class Effects(msgspec.Struct):
     malformed: int = -1
     no_terminator: bool = False
     left_open: bool = False
+    lost: bool = False
 
 
 def combine(faults: list[Fault]) -> Effects:
@@ -196,6 +201,8 @@ def _add(effects: Effects, fault: Fault) -> None:
     match fault.word:
         case "refuse" | "blackhole" | "reset" | "tls":
             effects.connection = effects.connection or fault.word
+        case "lost_answer":
+            effects.lost = True
         case "status" | "throttle" | "quota" | "bad_credential" | "context_length":
             effects.failure = effects.failure or fault
         case "refusal" | "empty":

@@ -1,5 +1,5 @@
 """The Gemini twin: generateContent, streamGenerateContent, countTokens and the model list, under /v1 and /v1beta
-(wire-formats.md C)."""
+(wire-formats.md C); Veo's operations are in `veo.py`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 
 from trunkline.twins import gemini_errors as errors
+from trunkline.twins import veo
 from trunkline.twins.answer import answer
 from trunkline.twins.ask import Answer, Problem
 from trunkline.twins.catalogue import GEMINI, GEMINI_LATEST, GeminiModel
 from trunkline.twins.gemini_fields import read_fields
 from trunkline.twins.gemini_read import Generation, parse_generation
 from trunkline.twins.gemini_write import Stamp, as_array, as_sse, blocked, chunks, nothing, whole
+from trunkline.twins.studio import Studio
 from trunkline.twins.wire import (
     CLOSING,
     NOT_JSON,
@@ -42,9 +44,12 @@ class Gemini:
 
     name: TwinName = "gemini"
     heartbeat = b"\n"
+    result_s = 2 * 86400.0
 
     def __init__(self, body_limit: int = 20 << 20) -> None:
         self.body_limit = body_limit
+        self.studio: Studio | None = None
+        self._operations = veo.Operations(self._json, self._error)
 
     def request_id(self, serial: str) -> str:
         return token(serial, 22)
@@ -55,12 +60,16 @@ class Gemini:
         if route is not None:
             request.model = route[2] or ""
             request.stream = route[3] == "streamGenerateContent"
+        elif self.studio is not None and veo.owns(request.path):
+            request.model = veo.model_of(request.path, self.studio)
 
     def respond(self, request: Request, mood: Mood) -> Reply:
         if not request.key:
             return self._error(request, errors.no_key())
         if bad_key(request.key):
             return self._error(request, errors.bad_key())
+        if self.studio is not None and veo.owns(request.path):
+            return self._operations.respond(request, self.studio, mood)
         route = _PATH.fullmatch(request.path)
         if route is None:
             return self._error(request, errors.plain(404, "Not Found"))

@@ -1,4 +1,5 @@
-"""The OpenAI twin: `POST /v1/chat/completions`, `GET /v1/models[/{id}]` (wire-formats.md A.1-A.4)."""
+"""The OpenAI twin: `POST /v1/chat/completions`, `GET /v1/models[/{id}]` (wire-formats.md A.1-A.4); videos are in
+`openai_videos.py`."""
 
 from __future__ import annotations
 
@@ -7,11 +8,13 @@ from typing import Any
 
 import msgspec
 
+from trunkline.twins import openai_videos
 from trunkline.twins.answer import answer, refusal
 from trunkline.twins.ask import Answer, Problem
 from trunkline.twins.catalogue import CREATED, OPENAI, OPENAI_RETIRED, ChatModel
 from trunkline.twins.chat_read import Chat, parse_chat
 from trunkline.twins.chat_write import FINISH, Stamp, beats, whole
+from trunkline.twins.studio import Studio
 from trunkline.twins.wire import NOT_JSON, Mood, Reply, Request, Trouble, TwinName, bad_key, bearer, token
 from trunkline.types.wire import Headers
 
@@ -55,9 +58,12 @@ class OpenAI:
 
     name: TwinName = "openai"
     heartbeat = b": keep-alive\n\n"
+    result_s = 86400.0
 
     def __init__(self, body_limit: int = 32 << 20) -> None:
         self.body_limit = body_limit
+        self.studio: Studio | None = None
+        self._videos = openai_videos.Videos(self._ok, self._problem)
 
     def identify(self, request: Request) -> None:
         request.key = bearer(request)
@@ -65,6 +71,8 @@ class OpenAI:
         if isinstance(document, dict):
             request.model = str(document.get("model") or "")
             request.stream = document.get("stream") is True
+        if self.studio is not None and openai_videos.owns(request.path):
+            openai_videos.identify(request, self.studio)
 
     def respond(self, request: Request, mood: Mood) -> Reply:
         denied = self._denied(request)
@@ -76,6 +84,8 @@ class OpenAI:
             return self._chat(request, mood)
         if request.path == "/v1/models" or request.path.startswith("/v1/models/"):
             return self._models(request) if request.method == "GET" else self._not_allowed(request)
+        if self.studio is not None and openai_videos.owns(request.path):
+            return self._videos.respond(request, self.studio, mood)
         return self._error(request, 404, f"Invalid URL ({request.method} {request.path})")
 
     # -- the answer ---------------------------------------------------------------------------------------------
@@ -216,9 +226,13 @@ class OpenAI:
         )
         return self._error(request, 405, text, code="method_not_supported")
 
+    def _ok(self, request: Request, body: bytes) -> Reply:
+        return Reply(status=200, headers=self._headers(request, b"application/json"), body=body)
+
     def _problem(self, request: Request, problem: Problem) -> Reply:
+        kind = "requests" if problem.status == 429 else "invalid_request_error"
         return self._error(
-            request, problem.status, problem.message, param=problem.param or None, code=problem.code or None
+            request, problem.status, problem.message, kind=kind, param=problem.param or None, code=problem.code or None
         )
 
     def _error(

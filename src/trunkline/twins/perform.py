@@ -21,6 +21,9 @@ from trunkline.types.wire import Headers
 #: Beats written per turn of the loop when no pace is set: enough to be fast, few enough that many streams share it.
 SLICE = 32
 
+#: Statuses of answers that carry what was asked for.
+GOOD = (200, 206)
+
 #: Shortest wait worth a timer, in seconds; beats due sooner leave at once.
 SHORTEST_WAIT = 0.0005
 
@@ -63,6 +66,7 @@ class Performance:
         "_over",
         "_rate",
         "_reply",
+        "_said",
         "_stage",
         "_started",
         "_timer",
@@ -86,6 +90,7 @@ class Performance:
         self._error_event: Callable[[bool], bytes] = lambda first: b""
         self._held: Beat | None = None
         self._waited = False
+        self._said = 0
         self._started = 0.0
         self._over = False
         self._broken = False
@@ -96,7 +101,7 @@ class Performance:
         self._error_event = error_event
         self._call.watcher = self
         begin = self._begin_stream if self._beats is not None else self._begin_body
-        self._after(self._effects.latency, begin)
+        self._after(self._effects.latency, self._lose if self._effects.lost else begin)
 
     # -- the client ---------------------------------------------------------------------------------------------
 
@@ -121,12 +126,12 @@ class Performance:
         wait = self.first_wait
         if self._rate is not None:
             wait += self._reply.output_tokens / self._rate
-        if effects.breaks in ("stall", "cut", "eof") and self._reply.status == 200:
+        if effects.breaks in ("stall", "cut", "eof") and self._reply.status in GOOD:
             self._call.start(self._reply.status, self._reply.headers)
             self._call.flush()
             self._after(wait, self._break_body)
             return
-        if effects.malformed >= 0 and self._reply.status == 200:
+        if effects.malformed >= 0 and self._reply.status in GOOD:
             self._body = break_json(self._body)
         if effects.first_token is None and effects.heartbeat is None:
             self._after(wait, self._whole_body)
@@ -154,9 +159,16 @@ class Performance:
             self._call.write(self._body[: len(self._body) // 2])
         self._break()
 
+    def _lose(self) -> None:
+        """Everything is done and billed, and the caller never hears of it."""
+        self._bill_all()
+        self._call.reset()
+        self._finish("broken")
+
     def _bill_all(self) -> None:
-        self._entry.prompt_tokens = self._reply.prompt_tokens
-        self._entry.output_tokens = self._reply.output_tokens
+        if not self._reply.free:
+            self._entry.prompt_tokens = self._reply.prompt_tokens
+            self._entry.output_tokens = self._reply.output_tokens
 
     # -- a stream -----------------------------------------------------------------------------------------------
 
@@ -200,7 +212,9 @@ class Performance:
                 self._broken = True
             if kind == CONTENT:
                 entry.content_events += 1
-                entry.output_tokens += tokens
+                self._said += tokens
+                if not self._reply.free:
+                    entry.output_tokens += tokens
         elif kind == TERMINATOR and effects.no_terminator:
             return True
         self._call.write(data)
@@ -220,7 +234,7 @@ class Performance:
                 return False
         if self._rate is None:
             return True
-        due = self._started + self._entry.output_tokens / self._rate
+        due = self._started + self._said / self._rate
         if due - loop.time() < SHORTEST_WAIT:
             return True
         self._held = beat

@@ -9,6 +9,7 @@ import ssl
 from trunkline.transport.contract import Call
 from trunkline.twins.anthropic import Anthropic
 from trunkline.twins.ark import Ark
+from trunkline.twins.callbacks import Callbacks
 from trunkline.twins.door import Door
 from trunkline.twins.faults import Effects
 from trunkline.twins.gemini import Gemini
@@ -16,6 +17,7 @@ from trunkline.twins.ledger import Entry, Ledger
 from trunkline.twins.openai import OpenAI
 from trunkline.twins.perform import Pace, Performance
 from trunkline.twins.rules import Board
+from trunkline.twins.studio import Studio
 from trunkline.twins.wire import Mood, Reply, Request, Surface, Trouble, TwinName, fingerprint, read_request
 from trunkline.types.wire import Headers, header
 
@@ -64,12 +66,18 @@ class Twin:
         self.board = Board()
         self.board.on_change = self._sync_door
         self.ledger = Ledger()
+        self.revoked: frozenset[str] = frozenset()
         self.pace = _NO_PACE
         self.door = Door(self, loop, tls, self._error_body)
         self._tls = tls is not None
         self._control = control
         self._serial = 0
         self._nonce = os.urandom(8).hex()  # ids must not repeat when a twin starts anew
+        self.studio = Studio(loop, self.ledger, self._nonce, surface.result_s)
+        self.studio.url = lambda: self.url
+        self._callbacks = Callbacks(loop)
+        self.studio.on_change = self._callbacks.tell
+        surface.studio = self.studio
         self._live: set[Performance] = set()
         self._began = loop.time()
         self._expiry: asyncio.TimerHandle | None = None
@@ -101,6 +109,8 @@ class Twin:
             self._expiry.cancel()
         for performance in list(self._live):
             performance.cancel()
+        self.studio.close()
+        self._callbacks.close()
         await self.door.close()
 
     # -- transport.contract.Application ---------------------------------------------------------------------------
@@ -124,8 +134,8 @@ class Twin:
         request, entry = self._open(call)
         effects = self.board.draw(request, self.loop.time())
         if effects is None:
-            reply = self.surface.respond(request, self._mood("normal"))
-            if reply.beats is None and self.pace is _NO_PACE:
+            reply = self._reply(request, self._mood("normal"))
+            if reply.beats is None and (self.pace is _NO_PACE or reply.free):
                 self._respond(call, reply, entry)
                 return
             effects = Effects()
@@ -136,7 +146,11 @@ class Twin:
                 return
             reply = self._faulted(request, effects)
         entry.status = reply.status
-        performance = Performance(self, call, reply, entry, effects, self.pace)
+        if reply.serves is not None:
+            self.ledger.serve(entry, reply.serves)
+        # The pace is that of a model that talks; bytes of a video are slowed down by the fault alone.
+        pace = _NO_PACE if reply.free else self.pace
+        performance = Performance(self, call, reply, entry, effects, pace)
         self._live.add(performance)
         performance.begin(self.surface.heartbeat, lambda first: self.surface.error_event(request, first=first))
 
@@ -147,6 +161,11 @@ class Twin:
 
     def done(self, performance: Performance) -> None:
         self._live.discard(performance)
+
+    def _reply(self, request: Request, mood: Mood) -> Reply:
+        if request.key in self.revoked:
+            return self.surface.trouble(request, Trouble(kind="bad_credential"))
+        return self.surface.respond(request, mood)
 
     def _open(self, call: Call) -> tuple[Request, Entry]:
         self._serial = serial = self._serial + 1
@@ -178,7 +197,10 @@ class Twin:
 
     def _respond(self, call: Call, reply: Reply, entry: Entry) -> None:
         entry.status = reply.status
-        entry.prompt_tokens, entry.output_tokens = reply.prompt_tokens, reply.output_tokens
+        if not reply.free:
+            entry.prompt_tokens, entry.output_tokens = reply.prompt_tokens, reply.output_tokens
+        if reply.serves is not None:
+            self.ledger.serve(entry, reply.serves)
         call.respond(reply.status, reply.headers, reply.body)
         entry.bytes_out = call.bytes_out
         self.ledger.close(entry, "complete")
@@ -192,7 +214,7 @@ class Twin:
         """The reply that the faults leave: the provider's error for one, or an answer in the mood they set."""
         fault = effects.failure
         if fault is None:
-            return self.surface.respond(request, self._mood(effects.shape))
+            return self._reply(request, self._mood(effects.shape))
         delay = fault.value if fault.word == "throttle" and fault.stated else None
         match fault.word:
             case "status":

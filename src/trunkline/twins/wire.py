@@ -10,12 +10,16 @@ import base64
 import binascii
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from trunkline.twins.ledger import VideoEntry
 from trunkline.types.wire import Headers, header
+
+if TYPE_CHECKING:
+    from trunkline.twins.studio import Studio
 
 TwinName = Literal["openai", "anthropic", "gemini", "ark"]
 TWIN_NAMES: tuple[TwinName, ...] = ("openai", "anthropic", "gemini", "ark")
@@ -53,6 +57,7 @@ class Request(msgspec.Struct, kw_only=True):
     key: str = ""
     model: str = ""
     stream: bool = False
+    raw_query: str = ""
 
     def header(self, name: bytes) -> str:
         value = header(self.headers, name)
@@ -67,7 +72,8 @@ class Mood(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, kw_only=True):
-    """An answer ready to be performed. With `beats` it is a stream and `body` is unused."""
+    """An answer ready to be performed. With `beats` it is a stream and `body` is unused. `serves` is the video whose
+    bytes these are; the tokens of a `free` answer set its pace when it is slowed down, and are not billed."""
 
     status: int
     headers: Headers
@@ -75,6 +81,8 @@ class Reply(msgspec.Struct, kw_only=True):
     beats: Iterator[Beat] | None = None
     prompt_tokens: int = 0
     output_tokens: int = 0
+    serves: VideoEntry | None = None
+    free: bool = False
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +99,12 @@ class Surface(Protocol):
     name: TwinName
     body_limit: int
     heartbeat: bytes
+
+    #: Seconds that the provider keeps a result.
+    result_s: float
+
+    #: Where its videos are made; given by the twin. Without one, or at a provider without videos, there are no such paths.
+    studio: Studio | None
 
     def request_id(self, serial: str) -> str:
         """What this provider calls the request with that serial."""
@@ -132,6 +146,7 @@ def read_request(method: bytes, target: bytes, headers: Headers, body: bytes, re
         headers=headers,
         body=body,
         document=document,
+        raw_query=query,
     )
 
 

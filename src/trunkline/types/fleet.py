@@ -43,7 +43,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """One callable target. `credential` fixes one of the provider's credentials; "" means any, in order."""
+    """One callable target. `credential` fixes one of the provider's credentials; "" means any, in order. `base_model` is
+    the catalogue's name where `model` is an endpoint id of the provider's; "" means `model` itself."""
 
     name: str
     provider: ProviderSettings
@@ -56,6 +57,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     dialects: tuple[DialectName, ...] = ()
     max_output_tokens: int | None = None
     context_tokens: int | None = None
+    base_model: str = ""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +108,8 @@ class StreamRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """From an alias to candidates. `use` first (by `balance`), then `fallback` in order."""
+    """From an alias to candidates. `use` first (by `balance`), then `fallback` in order. `resubmit` is how often a job
+    that failed at its provider is made again, by the next candidate."""
 
     name: str
     use: tuple[Candidate, ...]
@@ -117,6 +120,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     stream: StreamRule = StreamRule()
     on_disconnect: Literal["cancel", "drain"] = "cancel"
+    resubmit: int = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,4 +130,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     routes: dict[str, Route]
     deployments: dict[str, Deployment]
+    providers: dict[str, ProviderSettings] = {}
     durability: Literal["strict", "relaxed"] = "relaxed"

@@ -157,6 +157,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     drill: dict[str, Any] | None = None
     folded: int = 1
     correction_of: str = ""
+    job: str = ""
     attempts: list[AttemptRecord] = []
 
 

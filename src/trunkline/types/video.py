@@ -36,7 +36,9 @@ class VideoRequest(msgspec.Struct, frozen=True, kw_only=True):
     caller's own pixel size (`1280x720`), from which the other two were read. `seconds` may be MODEL_DECIDES.
     `callback` is the caller's own URL: it is never sent to a provider. `remix_of` is a job id. `native` is the body as
     the caller sent it, `native_type` its content type: the same dialect edits it, so that fields unknown here survive.
-    `losses` are what the caller's own format already lost (inline parameters that a field overrode, and the like).
+    `lifted` are the fields that were written into the prompt's text (`duration`, `resolution`, … as in ark_tasks): they are
+    a person's, not the developer's, and are clamped to what the model can do. `losses` are what the caller's own format
+    already lost (inline parameters that a field overrode, and the like).
     """
 
     dialect: DialectName
@@ -65,6 +67,7 @@ class VideoRequest(msgspec.Struct, frozen=True, kw_only=True):
     remix_of: str = ""
     native: bytes = b""
     native_type: str = ""
+    lifted: frozenset[str] = frozenset()
     losses: tuple[Loss, ...] = ()
 
     def count(self, kind: MediumKind, role: MediumRole | None = None) -> int:

@@ -16,6 +16,7 @@ GOOD = [
     "refuse",
     "blackhole",
     "reset",
+    "lost_answer",
     "tls",
     "latency:250",
     "first_token:1500.5",
@@ -43,6 +44,7 @@ GOOD = [
 BAD = [
     "nonsense",
     "refuse:1",
+    "lost_answer:1",
     "latency",
     "latency:fast",
     "latency:-1",

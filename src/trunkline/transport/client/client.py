@@ -11,18 +11,20 @@ from trunkline.transport.client.lane import CLOSED, Lane
 from trunkline.transport.client.proxy import Proxy, ProxyRules, parse_proxy
 from trunkline.transport.client.resolve import Lookup, Resolver
 from trunkline.transport.contract import ClientLimits, Fault, Outbound, UpstreamSink
+from trunkline.transport.egress import Egress
 from trunkline.transport.timers import Deadlines
 from trunkline.transport.turn import EndOfTurn, Outbox
 from trunkline.types.fleet import Tls
 from trunkline.types.wire import Origin
 
-Key = tuple[Origin, Tls, str | None]
+Key = tuple[Origin, Tls, str | None, bool]  # the last: guarded
 
 
 class Client:
     """One per event loop; make it while the loop runs. `deadlines` is the worker's wheel, shared with others.
 
-    `proxies` are used for requests that name none. `lookup` replaces the system's name resolution in tests.
+    `proxies` are used for requests that name none, `egress` for guarded ones (whose addresses it judges; without it none but
+    public ones are connected to). `lookup` replaces the system's name resolution in tests.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Client:
         outbox: Outbox | None = None,
         proxies: ProxyRules | None = None,
         lookup: Lookup | None = None,
+        egress: Egress | None = None,
     ):
         self.limits = limits or ClientLimits()
         self.loop = asyncio.get_running_loop()
@@ -40,7 +43,8 @@ class Client:
         self.outbox: Outbox = outbox if outbox is not None else EndOfTurn(self.loop)
         self._proxies = proxies or ProxyRules()
         self._resolver = Resolver(self.loop, ttl=self.limits.dns_ttl, stale=self.limits.dns_stale, lookup=lookup)
-        self.dialer = Dialer(self.loop, self._resolver)
+        self.egress = egress if egress is not None else Egress()
+        self.dialer = Dialer(self.loop, self._resolver, self.egress)
         self._lanes: dict[Key, Lane] = {}
         self._probes: dict[asyncio.Task[Fault | None], Callable[[Fault | None], None]] = {}
         self._closed = False
@@ -50,7 +54,7 @@ class Client:
         """Sends now if a connection is idle (`on_connected` is then called before this returns), else as soon as
         there is one. Raises ValueError when header or target would break the request's framing, or `request.proxy`
         is no proxy; every other failure is an `on_fault` later."""
-        key = (request.origin, request.tls, request.proxy)
+        key = (request.origin, request.tls, request.proxy, request.guarded)
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(self, key, self._target(key))
@@ -60,15 +64,22 @@ class Client:
 
     def probe(self, request: Outbound, done: Callable[[Fault | None], None]) -> None:
         """A bare connect and TLS handshake on a connection of its own, closed at once."""
-        target = self._target((request.origin, request.tls, request.proxy))
+        target = self._target((request.origin, request.tls, request.proxy, request.guarded))
         task = self.loop.create_task(self._probe(target, request.connect_timeout))
         self._probes[task] = done
         task.add_done_callback(self._probed)
 
     def _target(self, key: Key) -> Target:
-        origin, tls, url = key
+        origin, tls, url, guarded = key
+        if guarded:
+            named = self.egress.proxy
+            return Target(origin, tls, parse_proxy(named) if named is not None else None, True)
         proxy: Proxy | None = self._proxies.choose(origin) if url is None else parse_proxy(url)
         return Target(origin, tls, proxy)
+
+    def use_egress(self, egress: Egress) -> None:
+        """Other rules for guarded requests, from the next connection on."""
+        self.egress = self.dialer.egress = egress
 
     def forget(self, lane: Lane) -> None:
         """The lane has no connection and no request."""

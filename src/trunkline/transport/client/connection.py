@@ -260,7 +260,7 @@ class Connection(asyncio.Protocol):
 
     def _lost(self, call: ClientCall, exc: Exception | None) -> None:
         """The connection ended under a request."""
-        if not self._answered and call.reused and not call.resent:
+        if not self._answered and call.reused and not call.resent and not call.request.once:
             call.connection = None
             call.resent = True
             self.call = None

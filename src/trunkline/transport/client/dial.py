@@ -19,6 +19,7 @@ from trunkline.transport.client.contexts import Contexts
 from trunkline.transport.client.proxy import Proxy
 from trunkline.transport.client.resolve import Resolver
 from trunkline.transport.contract import Fault, FaultKind
+from trunkline.transport.egress import Egress
 from trunkline.transport.tls import TlsProtocol
 from trunkline.types.fleet import Tls
 from trunkline.types.wire import Origin
@@ -44,14 +45,16 @@ class Target(msgspec.Struct, frozen=True):
     origin: Origin
     tls: Tls
     proxy: Proxy | None
+    guarded: bool = False
 
 
 class Dialer:
     """`session` objects are kept per target, so that later handshakes are resumed."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, resolver: Resolver):
+    def __init__(self, loop: asyncio.AbstractEventLoop, resolver: Resolver, egress: Egress | None = None):
         self._loop = loop
         self._resolver = resolver
+        self.egress = egress if egress is not None else Egress()
         self._contexts = Contexts()
         self._sessions: dict[Target, tuple[ssl.SSLContext, ssl.SSLSession]] = {}
 
@@ -62,6 +65,12 @@ class Dialer:
         addresses = await self._resolver.addresses(host, patience)
         if not addresses:
             return Fault(kind="dns", message=f"{host} cannot be resolved")
+        if target.guarded:
+            judged = await self._guarded(target, patience)
+            if isinstance(judged, Fault):
+                return judged
+            if proxy is None:
+                addresses = judged
         failed: Fault | None = None
         for address in addresses[:ADDRESSES]:
             fault = await self._try(target, connection, (address, port), patience)
@@ -74,6 +83,16 @@ class Dialer:
                 failed = fault
         self._resolver.doubt(host)
         return failed
+
+    async def _guarded(self, target: Target, patience: float) -> list[str] | Fault:
+        """The addresses of a guarded target that were judged and found good: those, and no others, are connected to. A
+        proxy that the configuration names resolves by itself; what we know of the name is judged all the same."""
+        origin = target.origin
+        addresses = await self._resolver.addresses(origin.host, patience)
+        if not addresses:
+            return Fault(kind="dns", message=f"{origin.host} cannot be resolved")
+        good, refusal = self.egress.judge(origin.host, origin.port, addresses)
+        return good if good else Fault(kind="egress", message=refusal)
 
     async def _try(
         self, target: Target, connection: Connection, address: tuple[str, int], patience: float

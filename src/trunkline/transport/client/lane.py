@@ -52,7 +52,7 @@ class Lane:
     def send(self, request: Outbound, sink: UpstreamSink) -> ClientCall:
         call = ClientCall(request, self._heads.head(request), sink, self)
         pool = self.pool
-        while pool.idle:
+        while pool.idle and not request.once:
             connection = pool.take()
             assert connection is not None
             if connection.is_usable():

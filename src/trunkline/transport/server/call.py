@@ -26,6 +26,7 @@ NO_BODY: Final = 1  # HEAD, 204, 304: writes are dropped
 CHUNKED: Final = 2
 UNTIL_CLOSE: Final = 3  # HTTP/1.0
 ENDED: Final = 4
+SIZED: Final = 5  # Content-Length was promised
 
 #: Above this many bytes a copy costs more than a second buffer in the same write.
 JOIN = 16 * 1024
@@ -46,6 +47,7 @@ class ServerCall:
         "_gone",
         "_held",
         "_keep",
+        "_left",
         "body",
         "body_at",
         "bytes_out",
@@ -73,6 +75,7 @@ class ServerCall:
         self._form = UNSTARTED
         self._held = b""  # the head between `start` and the first write
         self._gone = False
+        self._left = 0  # of a promised length
 
     @property
     def blocked(self) -> bool:
@@ -122,7 +125,7 @@ class ServerCall:
         return head + CLOSE
 
     # --- a streamed answer ---------------------------------------------------------------------------------------
-    def start(self, status: int, headers: Headers) -> None:
+    def start(self, status: int, headers: Headers, length: int | None = None) -> None:
         connection = self._connection
         if connection is None:
             self._late()
@@ -131,6 +134,9 @@ class ServerCall:
             raise RuntimeError("this call is being answered already")
         if self.method == b"HEAD" or bodiless(status):
             form, end = NO_BODY, CRLF
+        elif length is not None:
+            form, end = SIZED, b"content-length: %d\r\n\r\n" % length
+            self._left = length
         elif self.http11:
             form, end = CHUNKED, CHUNKED_END
         else:
@@ -157,6 +163,18 @@ class ServerCall:
             else:
                 held, self._held = self._held, b""
                 connection.send_parts(b"%b%x\r\n" % (held, size), data, CRLF)
+        elif form == SIZED:
+            self._left -= size
+            if self._left < 0:
+                raise RuntimeError("more was written than was promised")
+            self.bytes_out += size
+            held, self._held = self._held, b""
+            if held and size <= JOIN:
+                connection.send(held + data)
+            elif held:
+                connection.send_parts(held, data)
+            else:
+                connection.send(data)
         elif form == UNTIL_CLOSE:
             self.bytes_out += size
             held, self._held = self._held, b""
@@ -177,6 +195,9 @@ class ServerCall:
             return
         if self._form == UNSTARTED:
             raise RuntimeError("end before start")
+        if self._form == SIZED and self._left:
+            self.abort()  # the client has to see that it is not whole
+            return
         last = self._held + LAST_CHUNK if self._form == CHUNKED else self._held
         self._held = b""
         self._form = ENDED
