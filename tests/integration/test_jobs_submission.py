@@ -249,3 +249,15 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
 
 def test_the_wish_of_the_tests_is_what_it_seems() -> None:
     assert WISH["size"] == "1280x720"
+
+
+def test_a_chat_that_asks_for_a_video_model_is_told_where_to_go(tmp_path: Path) -> None:
+    async def scene(s: JobStage) -> None:
+        refused = await s.rig.ask("openai", "video")
+        assert refused.status == 400
+        assert refused.json["error"]["code"] == "unsupported_value"
+        assert "/v1/videos" in refused.json["error"]["message"]
+        chat = await s.create(model="chat")
+        assert chat.status == 404, "and no such route"
+
+    play(tmp_path, scene)

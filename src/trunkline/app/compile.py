@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
+from trunkline.catalogue.models import find
 from trunkline.config.problems import Place, Problem, did_you_mean, problem_at
 from trunkline.config.tree import DeploymentTree, ProviderTree, RouteTree, Tree
 from trunkline.providers.contract import Provider
 from trunkline.transport.client import parse_proxy
+from trunkline.transport.egress import Egress
 from trunkline.types.fleet import Candidate, Deployment, ProviderSettings, Route, Snapshot
 
 LOCAL = "default"  # name of the empty credential of a provider that needs none
@@ -89,6 +91,14 @@ class _Making:
         ):
             if url is not None and not _WEB.fullmatch(url):
                 self.problem(path, "an address is written as https://host[:port][/path]")
+        rate = self.tree.prices.get("cny_per_usd")
+        if rate is not None and not float(rate):
+            self.problem("prices.cny_per_usd", "a dollar is worth more than nothing")
+        for at, entry in enumerate(self.tree.egress.get("allow", ())):
+            try:
+                Egress((entry,))
+            except ValueError as error:
+                self.problem(f"egress.allow[{at}]", str(error))
         if self.tree.egress.get("proxy") is not None:
             try:
                 parse_proxy(self.tree.egress["proxy"])
@@ -144,7 +154,8 @@ class _Making:
             labels=tree.labels,
             weight=tree.weight,
             limits=tree.limits,
-            dialects=code.dialects,
+            # A video model chats with nobody: it is left out of chat routes with that reason.
+            dialects=() if find(tree.base_model or tree.model) is not None else code.dialects,
             max_output_tokens=tree.max_output_tokens,
             context_tokens=tree.context,
             base_model=tree.base_model,

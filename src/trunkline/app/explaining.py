@@ -9,7 +9,7 @@ import msgspec
 from trunkline.app.boot import Boot
 from trunkline.dialects.contract import Dialect, Target
 from trunkline.dialects.registry import DIALECTS
-from trunkline.engine.leg import DEFAULT_OUTPUT_TOKENS
+from trunkline.engine.leg import DEFAULT_OUTPUT_TOKENS, no_chat
 from trunkline.providers import PROVIDERS
 from trunkline.providers.contract import Outgoing
 from trunkline.routing.fleet import Fleet
@@ -97,7 +97,7 @@ def explain_request(
 def _leg(dialect: Dialect, facts: Envelope, body: bytes, candidate: Candidate) -> LegShown:
     deployment = candidate.deployment
     same = dialect.name in deployment.dialects
-    upstream = dialect if same else DIALECTS[deployment.dialects[0]]
+    upstream = dialect if same or not deployment.dialects else DIALECTS[deployment.dialects[0]]
     shown = LegShown(
         deployment=deployment.name,
         provider=deployment.provider.name,
@@ -106,6 +106,9 @@ def _leg(dialect: Dialect, facts: Envelope, body: bytes, candidate: Candidate) -
         dialect=upstream.name,
         same=same,
     )
+    if not deployment.dialects:
+        shown.refusal = no_chat(deployment.model).message
+        return shown
     made = (
         dialect.splice(body, facts, deployment.model)
         if same

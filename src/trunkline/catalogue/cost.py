@@ -146,7 +146,8 @@ def recalled(model: VideoModel, job: Job, settings: PriceSettings, on: date) -> 
         facts = job.facts
         audios = (model.default_audio, not model.default_audio) if facts.audio is None else (facts.audio,)
         tiers = (facts.tier,) if facts.tier else model.tiers
-        for video, audio, tier in product((bool(job.remix_of), not job.remix_of), audios, tiers):
+        referred = job.video_input or bool(job.remix_of)
+        for video, audio, tier in product((referred, not referred), audios, tiers):
             possible = replace(asked, video_input=video, audio=audio, tier=tier)
             price = choose(model, possible, settings, on)
             if price is not None and (price.micros, price.currency) == (

@@ -9,7 +9,7 @@ from trunkline.dialects.translate import Translation
 from trunkline.engine.exchange import Exchange
 from trunkline.providers.contract import Outgoing
 from trunkline.transport.contract import Outbound
-from trunkline.types.failure import Failure
+from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.fleet import Candidate
 from trunkline.types.wire import Loss
 
@@ -30,6 +30,8 @@ def build(x: Exchange, candidate: Candidate) -> Leg | Failure:
     facts, route, house = x.facts, x.route, x.house
     assert facts is not None and route is not None
     deployment = candidate.deployment
+    if not deployment.dialects:
+        return no_chat(deployment.model)
     same = facts.dialect in deployment.dialects
     upstream = x.chat if same else house.dialects[deployment.dialects[0]]
     losses: tuple[Loss, ...] = ()
@@ -67,6 +69,18 @@ def build(x: Exchange, candidate: Candidate) -> Leg | Failure:
         connect_timeout=route.timeouts.connect,
     )
     return Leg(outbound, upstream, same, losses)
+
+
+def no_chat(model: str) -> Failure:
+    """For a candidate whose model is made for something else."""
+    return Failure(
+        kind=Kind.CAPABILITY,
+        fault=FaultClass.CAPABILITY,
+        source="gateway",
+        message=f"{model} makes videos and does not chat: ask /v1/videos or /api/v3/contents/generations/tasks",
+        param="model",
+        code="unsupported_value",
+    )
 
 
 def relay_for(x: Exchange, leg: Leg, candidate: Candidate) -> StreamRelay | None:

@@ -127,6 +127,7 @@ class Creation:
             resolution=request.resolution,
             ratio=request.ratio,
             remix_of=request.remix_of,
+            video_input=request.count("video") > 0,
             callback=request.callback,
             created_at=int(x.wall * 1e6),
             changed_at=int(x.wall * 1e6),

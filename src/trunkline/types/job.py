@@ -70,6 +70,7 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     resolution: str = ""
     ratio: str = ""
     remix_of: str = ""
+    video_input: bool = False
     callback: str = ""
     created_at: int = 0
     deleted_at: int | None = None
