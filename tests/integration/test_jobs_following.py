@@ -246,6 +246,30 @@ def test_another_key_sees_nothing(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_lists_are_sifted_as_the_sdk_asks(tmp_path: Path) -> None:
+    async def scene(s: JobStage) -> None:
+        first = await s.task()
+        await asyncio.sleep(1)
+        second = await s.task(model="spare", service_tier="flex")
+        assert (first.status, second.status) == (200, 200), second.body
+
+        async def listed(query: str) -> list[str]:
+            found = (await s.send("GET", f"{TASKS}?{query}")).json
+            assert found["total"] == len(found["items"])
+            return [item["id"] for item in found["items"]]
+
+        assert await listed("") == [second.json["id"], first.json["id"]]
+        assert await listed("filter.model=video") == [first.json["id"]]
+        assert await listed("filter.model=seedance-1-0-pro-250528") == [second.json["id"]]
+        assert await listed("filter.service_tier=flex") == [second.json["id"]]
+        assert await listed("filter.status=running") == []
+        assert await listed(f"filter.task_ids={first.json['id']}") == [first.json["id"]]
+        refused = await s.send("GET", f"{TASKS}?filter.status=dancing")
+        assert refused.status == 400 and refused.json["error"]["param"] == "filter.status"
+
+    play(tmp_path, scene)
+
+
 def test_what_waits_can_be_called_off_and_what_runs_is_billed(tmp_path: Path) -> None:
     async def scene(s: JobStage) -> None:
         await s.pace(queued_s=30, running_s=20)

@@ -69,6 +69,7 @@ class Following:
     async def stop(self) -> None:
         self.stopping.set()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.postman.close()  # what was on its way is due again
         self.client.close()
         await self.lane.close()
 

@@ -128,6 +128,7 @@ class Creation:
             ratio=request.ratio,
             remix_of=request.remix_of,
             video_input=request.count("video") > 0,
+            tier=request.tier,
             callback=request.callback,
             created_at=int(x.wall * 1e6),
             changed_at=int(x.wall * 1e6),

@@ -6,9 +6,11 @@ impatient clients cost it nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from trunkline.dialects.jobs import JobDialect, Listing
+from trunkline.dialects.jobs import JobDialect, ListAsk, Listing
 from trunkline.engine.exchange import Exchange, Note
 from trunkline.jobs.calls import ask
 from trunkline.jobs.content import Contents
@@ -26,6 +28,7 @@ from trunkline.types.principal import Principal
 from trunkline.types.wire import Headers, Operation
 
 CANCEL_PATIENCE = 15.0
+SIFTED = 10_000  # jobs looked through for what the store cannot sift
 POLL_AFTER_MS = 1000  # what the OpenAI SDK's poll helper is told at least
 JSON = (b"content-type", b"application/json")
 
@@ -112,20 +115,30 @@ class JobFront:
         wanted = dialect.decode_list(ask.query)
         if isinstance(wanted, Failure):
             return wanted
-        match = JobMatch(
-            key_id=principal.key_id,
-            states=frozenset(wanted.states),
-            alias=wanted.model or None,
-            ids=wanted.ids,
-        )
-        offset = (wanted.page - 1) * wanted.limit
-        found, total = await self.house.rows.page(
-            match, limit=wanted.limit + 1, after=wanted.after, offset=offset, newest_first=wanted.newest_first
-        )
+        found, total = await self._matching(wanted, principal)
         page: list[tuple[Job, Links]] = [(job, links_of(self.house.ground, job)) for job in found[: wanted.limit]]
         listing = Listing(jobs=page, total=total, more=len(found) > wanted.limit)
         x.note.answer = (200, [JSON], dialect.encode_list(listing, self.house.ground.wall()))
         return None
+
+    async def _matching(self, wanted: ListAsk, principal: Principal) -> tuple[Sequence[Job], int]:
+        """One job more than is wanted, if there is one, and how many match."""
+        match = JobMatch(key_id=principal.key_id, states=frozenset(wanted.states), ids=wanted.ids)
+        offset = (wanted.page - 1) * wanted.limit
+        rows, newest = self.house.rows, wanted.newest_first
+        if not wanted.model and not wanted.tier:
+            return await rows.page(
+                match, limit=wanted.limit + 1, after=wanted.after, offset=offset, newest_first=newest
+            )
+        # What the store has no column for: callers name a model as they sent it or as they were shown it.
+        every, _ = await rows.page(match, limit=SIFTED, after=wanted.after, offset=0, newest_first=newest)
+        fits = [
+            job
+            for job in every
+            if wanted.model in ("", job.alias, job.model)
+            and wanted.tier in ("", job.facts.tier or job.tier or "default")
+        ]
+        return fits[offset : offset + wanted.limit + 1], len(fits)
 
     async def _content(self, x: Exchange, ask: JobAsk, principal: Principal, dialect: JobDialect) -> Failure | None:
         job = await self.contents.asked(ask.shown, ask.query, principal, dialect)
@@ -161,7 +174,7 @@ class JobFront:
                 x.note.answer = _gone(dialect.encode_deleted(job))
                 return None
         for _ in range(5):
-            job.deleted_at = self.house.now_us
+            job.deleted_at, job.prompt = self.house.now_us, ""
             if await self.house.rows.change(job):
                 x.note.answer = _gone(dialect.encode_deleted(job))
                 return None

@@ -71,6 +71,7 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     ratio: str = ""
     remix_of: str = ""
     video_input: bool = False
+    tier: str = ""
     callback: str = ""
     created_at: int = 0
     deleted_at: int | None = None
