@@ -75,7 +75,7 @@ async def serve(x: Exchange) -> Failure | None:
     x.principal = decision
     route = x.snapshot.routes.get(facts.model)
     if route is None:
-        return _unknown_model(x, facts.model)
+        return unknown_model(x, facts.model)
     x.route = route
     now = house.loop.time()
     x.deadline = x.call.head_at + route.timeouts.total
@@ -144,7 +144,8 @@ def observe(x: Exchange, attempt: Attempt) -> None:
         house.log("fleet", {"subject": change.subject, "state": change.state, "reason": change.reason})
 
 
-def _unknown_model(x: Exchange, model: str) -> Failure:
+def unknown_model(x: Exchange, model: str) -> Failure:
+    """404 that says what there is."""
     known = ", ".join(sorted(x.snapshot.routes)[:8])
     return refused(
         Kind.UNKNOWN_MODEL,

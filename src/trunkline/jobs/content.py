@@ -9,6 +9,7 @@ from trunkline.engine.exchange import Exchange
 from trunkline.jobs.house import JobHouse
 from trunkline.jobs.links import check_link
 from trunkline.jobs.media import Copier
+from trunkline.jobs.refusals import no_video
 from trunkline.jobs.relay import Relayed, relay
 from trunkline.jobs.source import source_of
 from trunkline.types.failure import Failure, FaultClass, Kind, invalid, refused
@@ -97,10 +98,6 @@ def expired() -> Failure:
         param="video_id",
         code="video_expired",
     )
-
-
-def no_video() -> Failure:
-    return invalid("no such video", status=404, param="video_id", code="not_found")
 
 
 def _not_ready(job: Job) -> Failure:

@@ -10,6 +10,7 @@ import msgspec
 
 from trunkline.dialects.jobs import JobDialect
 from trunkline.engine.exchange import Exchange, Note
+from trunkline.engine.line import unknown_model
 from trunkline.jobs.house import JobHouse
 from trunkline.jobs.money import fitted
 from trunkline.jobs.results import links_of
@@ -74,7 +75,7 @@ class Creation:
                 return invalid(f"callback_url: {found}", param="callback_url", code="callback_refused")
         route = x.snapshot.routes.get(request.model)
         if route is None:
-            return _unknown_model(x, request.model)
+            return unknown_model(x, request.model)
         x.route = route
         able = capable(house, route, request)
         if isinstance(able, Failure):
@@ -272,13 +273,3 @@ def _next_id(exchange_id: str, tries: int) -> str:
     """Another job of the same exchange: the first came to nothing."""
     value = int(exchange_id.replace("-", ""), 16) ^ tries
     return f"{value:032x}"
-
-
-def _unknown_model(x: Exchange, model: str) -> Failure:
-    known = ", ".join(sorted(x.snapshot.routes)[:8])
-    return refused(
-        Kind.UNKNOWN_MODEL,
-        f"the model '{model[:128]}' does not exist here; the models of this gateway are: {known or 'none'}",
-        code="model_not_found",
-        param="model",
-    )

@@ -17,12 +17,13 @@ from trunkline.jobs.content import Contents
 from trunkline.jobs.creating import Creation
 from trunkline.jobs.hints import job_of
 from trunkline.jobs.house import JobHouse, candidate_of
+from trunkline.jobs.refusals import no_video, unreadable
 from trunkline.jobs.results import links_of
 from trunkline.jobs.settle import settle
 from trunkline.policy.admit import Unanswered
 from trunkline.providers.tasks import TaskOutgoing
 from trunkline.storage.contract import JobMatch
-from trunkline.types.failure import Failure, FaultClass, Kind, invalid
+from trunkline.types.failure import Failure, FaultClass, invalid
 from trunkline.types.job import Job, Links
 from trunkline.types.principal import Principal
 from trunkline.types.wire import Headers, Operation
@@ -59,7 +60,7 @@ class JobFront:
         try:
             return await self._served(x, ask, decision)
         except Unanswered:
-            return _unreadable()
+            return unreadable()
 
     async def _served(self, x: Exchange, ask: JobAsk, principal: Principal) -> Failure | None:
         dialect = self.house.dialects[x.dialect.name]
@@ -87,10 +88,10 @@ class JobFront:
         """Another key's job is not there (J12)."""
         job_id = dialect.job_id(shown)
         if job_id is None:
-            return _no_job(shown)
+            return no_video(shown)
         job = await self.house.rows.find(job_id)
         if job is None or job.key_id != principal.key_id or job.deleted_at is not None:
-            return _no_job(shown)
+            return no_video(shown)
         return job
 
     def _shown(self, x: Exchange, job: Job, dialect: JobDialect) -> None:
@@ -180,9 +181,9 @@ class JobFront:
                 return None
             fresh = await self.house.rows.find(job.id)
             if fresh is None:
-                return _no_job(job.id)
+                return no_video(job.id)
             job = fresh
-        return _unreadable()
+        return unreadable()
 
     async def _called_off(self, job: Job, dialect: JobDialect) -> Failure | None:
         """None: it will make nothing more, or the caller no longer cares."""
@@ -197,7 +198,7 @@ class JobFront:
         assert x.note is not None
         job_id = job_of(self.house.ground.pepper, ask.shown)
         if job_id is None:
-            return _no_job("")
+            return no_video()
         try:
             job = await self.house.rows.find(job_id)
             now = self.house.now_us
@@ -208,7 +209,7 @@ class JobFront:
                     job.next_at = now
                     await self.house.rows.change(job)
         except Unanswered:
-            return _unreadable()
+            return unreadable()
         x.note.answer = (200, [JSON], b"{}")
         return None
 
@@ -253,7 +254,7 @@ async def cancel(house: JobHouse, job: Job) -> Failure | None:
             return None
         for name in fresh.__struct_fields__:
             setattr(job, name, getattr(fresh, name))
-    return _unreadable()
+    return unreadable()
 
 
 def note_job(note: Note, house: JobHouse, job: Job) -> None:
@@ -269,27 +270,3 @@ def content_type(x: Exchange) -> str:
         if name == b"content-type":
             return value.decode("latin-1")
     return ""
-
-
-def _no_job(shown: str) -> Failure:
-    name = shown[:64] if shown.isascii() and shown.isprintable() else ""
-    return Failure(
-        kind=Kind.INVALID_REQUEST,
-        fault=FaultClass.CLIENT,
-        source="client",
-        message=f"no such video: '{name}'" if name else "no such video",
-        status=404,
-        param="video_id",
-        code="not_found",
-    )
-
-
-def _unreadable() -> Failure:
-    return Failure(
-        kind=Kind.NO_CANDIDATE,
-        fault=FaultClass.OURS,
-        source="gateway",
-        message="jobs cannot be read at the moment; try again",
-        delay=2.0,
-        code="store_unavailable",
-    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from random import getrandbits
 from typing import Any
 
 import msgspec
 
 from trunkline.dialects.contract import ErrorFacts
+from trunkline.engine.ids import new_id
 from trunkline.jobs.house import JobHouse
 from trunkline.jobs.money import cost_of, nothing
 from trunkline.jobs.results import links_of
@@ -90,7 +90,7 @@ def _record(house: JobHouse, job: Job) -> RecordRow:
         outcome = "ok_saved"
     total = max(0, (job.finished_at or house.now_us) - job.created_at)
     record = Record(
-        id=_record_id(house.ground.wall()),
+        id=new_id(house.ground.wall()),
         started_at=job.created_at,
         worker=house.number,
         version=house.version,
@@ -147,13 +147,6 @@ def cost_field(job: Job) -> dict[str, Any]:
 def _plain(money: Money | None) -> dict[str, Any] | None:
     found: dict[str, Any] | None = None if money is None else msgspec.to_builtins(money)
     return found
-
-
-def _record_id(wall: float) -> str:
-    """UUIDv7 (RFC 9562)."""
-    value = int(wall * 1000) << 80 | 7 << 76 | 1 << 63 | getrandbits(76) & 0x0FFF_3FFF_FFFF_FFFF_FFFF
-    text = value.to_bytes(16, "big").hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 # --- webhooks ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from trunkline.jobs.hints import hint_url
 from trunkline.jobs.house import JobHouse
 from trunkline.jobs.lost import look
 from trunkline.jobs.money import estimate, fitted
+from trunkline.jobs.refusals import unavailable
 from trunkline.jobs.settle import deliveries_of, drop_unsent
 from trunkline.policy.admit import Unanswered
 from trunkline.providers.tasks import TaskOutgoing
@@ -305,22 +306,11 @@ def unknown(job: Job, shown: str) -> Failure:
 
 
 def _no_store() -> Failure:
-    return Failure(
-        kind=Kind.NO_CANDIDATE,
-        fault=FaultClass.OURS,
-        source="gateway",
-        message="jobs cannot be written down at the moment; try again with the same Idempotency-Key",
-        delay=2.0,
-        code="store_unavailable",
-    )
+    return unavailable("jobs cannot be written down at the moment; try again with the same Idempotency-Key")
 
 
 def _taken() -> Failure:
-    return Failure(
-        kind=Kind.NO_CANDIDATE,
-        fault=FaultClass.OURS,
-        source="gateway",
-        message="this submission was taken over after it had been silent for too long; ask for the job again",
-        delay=2.0,
-        code="submission_taken_over",
+    return unavailable(
+        "this submission was taken over after it had been silent for too long; ask for the job again",
+        "submission_taken_over",
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from random import getrandbits
 from typing import Literal
 
 from trunkline.dialects.contract import Voice
 from trunkline.engine.exchange import Exchange, Note
 from trunkline.engine.house import House
+from trunkline.engine.ids import new_id
 from trunkline.engine.line import abandon, launch, refuse_at_head
 from trunkline.jobs.serving import JobAsk, JobFront
 from trunkline.server.caller import read_caller
@@ -165,14 +165,3 @@ def refusal(status: int, code: str, message: str) -> Failure:
 
 def overloaded(message: str, delay: float) -> Failure:
     return Failure(kind=Kind.OVERLOADED, fault=FaultClass.OVERLOAD, source="gateway", message=message, delay=delay)
-
-
-def new_id(wall: float) -> str:
-    """UUIDv7 (RFC 9562) from epoch seconds and 74 random bits."""
-    value = int(wall * 1000) << 80 | _VERSION_7 | getrandbits(76) & _RANDOM
-    text = value.to_bytes(16, "big").hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-_VERSION_7 = 7 << 76 | 1 << 63
-_RANDOM = 0x0FFF_3FFF_FFFF_FFFF_FFFF  # all but version and variant
