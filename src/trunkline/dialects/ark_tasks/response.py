@@ -74,7 +74,7 @@ def read_task(body: bytes) -> Task | Failure:
             resolution=_text(fields.get("resolution")),
             ratio=_text(fields.get("ratio")),
             fps=_whole(fields.get("framespersecond")),
-            seed=_whole(fields.get("seed")),
+            seed=_whole(fields.get("seed"), -1),
             audio=fields["generate_audio"] if isinstance(fields.get("generate_audio"), bool) else None,
             tier=_text(fields.get("service_tier")),
         ),
@@ -107,9 +107,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _whole(value: object) -> int | None:
-    """A count, never negative (a seed apart, which is −1 at least); what is no number is not said."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 2**53:
+def _whole(value: object, least: int = 0) -> int | None:
+    """A count; what is none, or negative, is not said."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 2**53:
         return None
     return int(value)
 
