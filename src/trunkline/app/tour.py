@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -266,7 +267,13 @@ def start(boot: Boot, config: str, arguments: argparse.Namespace) -> subprocess.
 
 
 def ready(boot: Boot, server: subprocess.Popen[bytes]) -> bool:
+    """The gateway, and the twins if they are its upstreams."""
     until = time.monotonic() + READY_WITHIN
+    for port in boot.twin_ports.values() if boot.twins else ():
+        while not listens(port):
+            if time.monotonic() > until or server.poll() is not None:
+                return False
+            time.sleep(0.05)
     host, port = boot.listen_address
     while time.monotonic() < until and server.poll() is None:
         connection = http.client.HTTPConnection(host, port, timeout=2)
@@ -280,6 +287,14 @@ def ready(boot: Boot, server: subprocess.Popen[bytes]) -> bool:
             connection.close()
         time.sleep(0.05)
     return False
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def live_config(console: Console) -> str | None:

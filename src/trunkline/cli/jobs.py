@@ -44,7 +44,6 @@ def list_jobs(config: str, limit: int, states: tuple[str, ...], as_json: bool, *
         (
             "created (UTC)",
             "id",
-            "key",
             "model",
             "state",
             "%",
@@ -129,7 +128,6 @@ def _row(job: Job) -> tuple[object, ...]:
     return (
         time.strftime("%m-%d %H:%M:%S", time.gmtime(job.created_at / 1e6)),
         job.id,
-        job.key_id,
         job.alias,
         job.state,
         job.progress,
