@@ -68,6 +68,78 @@ def test_a_large_chunk_is_one_write() -> None:
     assert line.transport.writes == 2
 
 
+def sized(call: Call) -> None:
+    call.start(206, PLAIN, 7)
+    call.write(b"abc")
+    call.write(b"defg")
+    call.end()
+
+
+@pytest.mark.parametrize(
+    ("request_", "tail"),
+    [
+        (GET, b"content-length: 7\r\n\r\nabcdefg"),
+        (OLD, b"connection: close\r\ncontent-length: 7\r\n\r\nabcdefg"),
+        (OLD_KEEP, b"connection: keep-alive\r\ncontent-length: 7\r\n\r\nabcdefg"),
+        (LAST, b"connection: close\r\ncontent-length: 7\r\n\r\nabcdefg"),
+    ],
+)
+def test_a_stream_of_known_length_says_it(request_: bytes, tail: bytes) -> None:
+    answer, _ = answer_to(request_, sized)
+    assert answer == b"HTTP/1.1 206 Partial Content\r\ncontent-type: text/plain\r\n" + tail
+
+
+def test_head_of_a_stream_of_known_length_has_no_body() -> None:
+    answer, line = answer_to(HEAD, sized)
+    assert answer.endswith(b"\r\n\r\n") and b"abc" not in answer
+    assert not line.over
+
+
+def test_less_than_was_promised_is_cut_and_more_is_a_bug() -> None:
+    def short(call: Call) -> None:
+        call.start(200, [], 7)
+        call.write(b"abc")
+        call.end()
+
+    answer, line = answer_to(GET, short)
+    assert answer == b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nabc"
+    assert line.over, "the client sees that it is not whole"
+
+    def long(call: Call) -> None:
+        call.start(200, [], 2)
+        with pytest.raises(RuntimeError, match="promised"):
+            call.write(b"abc")
+        call.write(b"ab")
+        call.end()
+
+    answer, line = answer_to(GET, long)
+    assert answer.endswith(b"\r\n\r\nab") and not line.over
+
+
+def test_nothing_promised_and_nothing_written_is_whole() -> None:
+    def empty(call: Call) -> None:
+        call.start(200, [], 0)
+        call.end()
+
+    answer, line = answer_to(GET, empty)
+    assert answer == b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    assert not line.over
+
+
+def test_a_large_piece_of_a_known_length_is_not_copied() -> None:
+    data = b"x" * 20_000
+
+    def large(call: Call) -> None:
+        call.start(200, [], 40_000)
+        call.write(data)
+        call.write(data)
+        call.end()
+
+    answer, line = answer_to(GET, large)
+    assert answer.endswith(data + data)
+    assert line.transport.writes == 2
+
+
 def test_flush_sends_the_head_alone() -> None:
     def flushed(call: Call) -> None:
         call.start(200, [])

@@ -164,9 +164,9 @@ class ServerCall:
                 held, self._held = self._held, b""
                 connection.send_parts(b"%b%x\r\n" % (held, size), data, CRLF)
         elif form == SIZED:
-            self._left -= size
-            if self._left < 0:
+            if size > self._left:
                 raise RuntimeError("more was written than was promised")
+            self._left -= size
             self.bytes_out += size
             held, self._held = self._held, b""
             if held and size <= JOIN:
