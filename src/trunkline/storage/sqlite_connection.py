@@ -87,8 +87,8 @@ class Connection:
         path = self._path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Made by us so that it is private from its first moment; SQLite gives -wal and -shm the same mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            if not path.exists():
+                _make(path)
             inode = os.stat(path).st_ino
         except OSError as error:
             raise StoreUnavailable(f"the store's file cannot be opened: {error.strerror}") from None
@@ -120,3 +120,20 @@ class Connection:
             raise RowRefused(f"{type(error).__name__}: a value that the store cannot hold") from None
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the store failed: {error}") from None
+
+
+def _make(path: Path) -> None:
+    """An empty file, private from its first moment; SQLite gives -wal and -shm the same mode.
+
+    It is closed before it has its name. Closing any descriptor of a file takes away every lock that this process has on it
+    (POSIX): another connection of ours would go on without, somebody else's last close would delete the WAL under it, and
+    what it commits from then on would be lost.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass  # another process was faster
+    finally:
+        os.unlink(fresh)

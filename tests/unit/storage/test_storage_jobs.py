@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,3 +188,31 @@ def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> 
     assert isinstance(upgraded, SqliteStore)
     assert upgraded.open_job(job(), b"") is None
     upgraded.close()
+
+
+def test_a_second_connection_of_the_process_does_not_take_the_first_ones_locks(tmp_path: Path) -> None:
+    """POSIX drops a process's locks on a file when it closes any descriptor of it: then the last close of somebody else would
+    delete the WAL under the first connection, and its commits would be lost."""
+    path = tmp_path / "shared.db"
+    first = open_store(f"sqlite:///{path}")
+    second = open_store(f"sqlite:///{path}")
+    first.open_job(job(1), b"")
+    wal = (tmp_path / "shared.db-wal").stat().st_ino
+    script = (
+        "import sys; from trunkline.storage.open import open_store\n"
+        "store = open_store(sys.argv[1]); print(len(store.due_jobs(99, 99))); store.close()"
+    )
+
+    def elsewhere() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", script, f"sqlite:///{path}"], capture_output=True, text=True, timeout=30, check=True
+        )
+        return done.stdout.strip()
+
+    elsewhere()
+    assert (tmp_path / "shared.db-wal").stat().st_ino == wal, "the WAL is still the one that we write to"
+    first.open_job(job(2, next_at=1), b"")
+    second.open_job(job(3, next_at=1), b"")
+    assert elsewhere() == "2"
+    first.close()
+    second.close()
