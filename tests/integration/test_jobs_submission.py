@@ -261,3 +261,32 @@ def test_a_chat_that_asks_for_a_video_model_is_told_where_to_go(tmp_path: Path) 
         assert chat.status == 404, "and no such route"
 
     play(tmp_path, scene)
+
+
+def test_a_callers_own_identifier_takes_the_marks_place_and_tasks_of_other_jobs_are_not_taken(tmp_path: Path) -> None:
+    async def scene(s: JobStage) -> None:
+        for count in (1, 2):
+            await s.fault("ark", {"fault": "lost_answer", "match": CREATE, "times": 1})
+            made = await s.task(safety_identifier="user-7", duration=5)
+            assert made.status == 200, made.body
+            assert len(await s.made()) == count
+        first, second = s.jobs()
+        assert first.upstream_id != second.upstream_id
+        assert {task["marker"] for task in await s.made()} == {"user-7"}
+        assert first.marker == second.marker == ""
+
+    play(tmp_path, scene)
+
+
+def test_two_that_look_alike_are_one_too_many(tmp_path: Path) -> None:
+    async def scene(s: JobStage) -> None:
+        # The same account is used beside the gateway, for the same user and the same wish.
+        body = {"model": "dreamina-seedance-2-0-260128", "content": [{"type": "text", "text": "x"}], "duration": 5}
+        await s.elsewhere("/api/v3/contents/generations/tasks", {**body, "safety_identifier": "user-7"}, "acct1~a")
+        await s.fault("ark", {"fault": "lost_answer", "match": CREATE, "times": 1})
+        made = await s.task("x", safety_identifier="user-7", duration=5)
+        assert made.status == 504
+        assert s.job().state == "unknown"
+        assert len(await s.made()) == 2, "and none was made again"
+
+    play(tmp_path, scene)
