@@ -294,3 +294,15 @@ def test_500_megabytes_are_copied_and_served_in_two_mebibytes(film: Film) -> Non
     assert film.jobs()[0].copy.size == 500_000_000  # type: ignore[union-attr]
     assert rss(recorder) - before <= 8 << 20
     assert (count, grown <= 4 << 20) == (500_000_000, True)
+
+
+def test_a_recorder_whose_ledger_dies_of_a_bug_makes_way_for_another(film: Film) -> None:
+    film.begin()
+    first = film.pids("recorder")
+    film.fuse("ledger.bug")
+    until(lambda: film.pids("recorder") not in ([], first), "another recorder runs", 15)
+    assert film.log.count('"ledger_died"') == 1
+    status, _ = film.send("POST", "/v1/videos", WISH)
+    assert status == 200
+    until(lambda: [r["status"] for r in film.records()] != [], "its successor brings the record", 10)
+    assert film.stop() == 0

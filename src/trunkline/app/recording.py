@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -19,6 +20,9 @@ from trunkline.ledger.recorder import Recorder
 from trunkline.storage.journal import JournalSet
 from trunkline.storage.open import open_store
 
+LOOK_EVERY = 0.5
+"""Seconds between two looks at whether the ledger's thread still lives."""
+
 
 def record(boot: Boot) -> int:
     """The ledger has a thread of its own: neither a slow disk nor a slow provider holds up the other."""
@@ -26,11 +30,12 @@ def record(boot: Boot) -> int:
     stop = threading.Event()
     ledger = threading.Thread(target=_drain, args=(boot, stop), name="ledger")
     with asyncio.Runner(loop_factory=PreciseLoop) as runner:
-        runner.run(_follow(boot, stop, ledger))
-    return 0
+        return runner.run(_follow(boot, stop, ledger))
 
 
-async def _follow(boot: Boot, stop: threading.Event, ledger: threading.Thread) -> None:
+async def _follow(boot: Boot, stop: threading.Event, ledger: threading.Thread) -> int:
+    """Work until told to leave (0), or until the ledger's thread has died of an error (1): then the supervisor
+    starts another recorder, which drains what the journals still hold."""
     loop = asyncio.get_running_loop()
     leaving = asyncio.Event()
 
@@ -47,12 +52,17 @@ async def _follow(boot: Boot, stop: threading.Event, ledger: threading.Thread) -
     await following.start()
     ledger.start()
     write("recorder", "info", "ready", {})
-    await leaving.wait()
+    while ledger.is_alive() and not leaving.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY):
+                await leaving.wait()
+    died = not leaving.is_set()
     await following.stop()
     stop.set()
     while ledger.is_alive():
         await asyncio.sleep(0.02)
-    write("recorder", "info", "drained", {})
+    write("recorder", "error" if died else "info", "ledger_died" if died else "drained", {})
+    return 1 if died else 0
 
 
 def _drain(boot: Boot, stop: threading.Event) -> None:

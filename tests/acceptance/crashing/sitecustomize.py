@@ -1,11 +1,13 @@
 """Loaded by the gateway's processes in tests that kill them (PYTHONPATH): at a named point, and only while a fuse of that
 name lies in TRUNKLINE_TEST_FUSES, the process dies as by `kill -9`, once.
 
-A fuse named `POINT` kills the process that reaches it; its content `all` takes the supervisor along.
+A fuse named `POINT` kills the process that reaches it; its content `all` takes the supervisor along. `ledger.bug` raises
+an exception where none should come from.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.abc
 import importlib.util
@@ -14,6 +16,7 @@ import signal
 import sys
 from typing import Any
 
+FUSED = ("trunkline.jobs.rows", "trunkline.jobs.calls", "trunkline.jobs.fetch", "trunkline.ledger.recorder")
 FUSES = os.environ.get("TRUNKLINE_TEST_FUSES", "")
 
 
@@ -47,6 +50,16 @@ def around(owner: Any, name: str, point: str) -> None:
 
 def patch(module: Any) -> None:
     match module.__name__:
+        case "trunkline.ledger.recorder":
+            step = module.Recorder.step
+
+            def failing(self: Any) -> Any:
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(os.path.join(FUSES, "ledger.bug"), os.path.join(FUSES, "ledger.bug.blown"))
+                    raise RuntimeError("a bug in the ledger")
+                return step(self)
+
+            module.Recorder.step = failing
         case "trunkline.jobs.rows":
             for name in ("open", "change", "settle"):
                 around(module.Rows, name, f"rows.{name}")
@@ -64,7 +77,7 @@ def patch(module: Any) -> None:
 
 class Hook(importlib.abc.MetaPathFinder):
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        if name not in ("trunkline.jobs.rows", "trunkline.jobs.calls", "trunkline.jobs.fetch"):
+        if name not in FUSED:
             return None
         sys.meta_path.remove(self)
         try:
