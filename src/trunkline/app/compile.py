@@ -10,13 +10,17 @@ from typing import Any
 
 import msgspec
 
+from trunkline.app.compile_rules import policies_of, route_of
+from trunkline.catalogue.chat import ChatModel, find_chat
 from trunkline.catalogue.models import find
 from trunkline.config.problems import Place, Problem, did_you_mean, problem_at
-from trunkline.config.tree import DeploymentTree, ProviderTree, RouteTree, Tree
+from trunkline.config.tree import DeploymentTree, ProviderTree, Tree
 from trunkline.providers.contract import Provider
+from trunkline.routing.rulebook import Rulebook
 from trunkline.transport.client import parse_proxy
 from trunkline.transport.egress import Egress
-from trunkline.types.fleet import Candidate, Deployment, ProviderSettings, Route, Snapshot
+from trunkline.types.envelope import NEED
+from trunkline.types.fleet import Candidate, Deployment, Policy, ProviderSettings, Route, Snapshot
 
 LOCAL = "default"  # name of the empty credential of a provider that needs none
 
@@ -25,23 +29,27 @@ def compile_snapshot(
     tree: Tree, providers: Mapping[str, Provider], number: int, file: str = "configuration"
 ) -> Snapshot | list[Problem]:
     """`file` names the whole where a problem stands nowhere in particular."""
-    making = _Making(tree, providers, file)
+    making = Making(tree, providers, file)
     making.listener()
     making.jobs()
     for name, provider in tree.providers.items():
         making.provider(name, provider)
     for name, deployment in tree.deployments.items():
         making.deployment(name, deployment)
-    routes = {name: making.route(name, route) for name, route in tree.routes.items()}
+    routes = {name: route_of(making, name, route) for name, route in tree.routes.items()}
+    policies = policies_of(making)
     if making.problems:
         return sorted(making.problems, key=lambda p: (p.file, p.line, p.column))
     return Snapshot(
         number=number,
-        digest=_digest(tree, routes, making.deployments),
+        digest=_digest(tree, routes, making.deployments, policies),
         routes=routes,
         deployments=making.deployments,
         providers=making.settings,
         durability=tree.durability,
+        policies=policies,
+        headers=tree.headers,
+        judge=Rulebook(routes, policies) if policies or any(route.rules for route in routes.values()) else None,
     )
 
 
@@ -59,7 +67,7 @@ def redirect_to_twins(tree: Tree, bases: Mapping[str, str]) -> Tree:
 _WEB = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[!-~]*)?")
 
 
-class _Making:
+class Making:
     """The parts made so far, and every problem met on the way."""
 
     def __init__(self, tree: Tree, providers: Mapping[str, Provider], file: str) -> None:
@@ -145,19 +153,24 @@ class _Making:
                 self.problem(f"{path}.provider", f"no provider is called '{tree.provider}'", hint)
             return
         code = self.providers[settings.kind]
+        card = find_chat(tree.base_model or tree.model)
+        vendor = card.vendor if card is not None else settings.kind
         made = Deployment(
             name=name,
             provider=settings,
             model=tree.model,
             base_url=tree.base_url or settings.base_url,
             credential=tree.credential,
-            labels=tree.labels,
+            labels={"provider": settings.name, "vendor": vendor, **tree.labels},
             weight=tree.weight,
             limits=tree.limits,
             # A video model chats with nobody: it is left out of chat routes with that reason.
             dialects=() if find(tree.base_model or tree.model) is not None else code.dialects,
             max_output_tokens=tree.max_output_tokens,
-            context_tokens=tree.context,
+            context_tokens=tree.context or (card.context if card is not None else None),
+            lacks=_lacks(card, tree.capabilities),
+            price=self._price(path, tree.price),
+            timeouts=tree.timeouts,
             base_model=tree.base_model,
         )
         if made.credential and made.credential not in settings.credentials:
@@ -177,33 +190,7 @@ class _Making:
             return
         self.deployments[name] = made
 
-    def route(self, name: str, tree: RouteTree) -> Route:
-        path = f"routes.{name}"
-        chosen = "use" if f"{path}.use" in self.tree.places else "otherwise"
-        for key, names in ((chosen, tree.use), ("fallback", tree.fallback)):
-            for at, wanted in enumerate(names):
-                if wanted not in self.tree.deployments:
-                    hint = did_you_mean(wanted, self.tree.deployments)
-                    self.problem(f"{path}.{key}[{at}]", f"no deployment is called '{wanted}'", hint)
-        if tree.balance == "weighted" and tree.use:
-            known = [self.tree.deployments[n].weight for n in tree.use if n in self.tree.deployments]
-            if known and not any(known):
-                self.problem(f"{path}.{chosen}", "every candidate has weight 0")
-        options: dict[str, Any] = {} if tree.failover_on is None else {"failover_on": tree.failover_on}
-        return Route(
-            name=name,
-            use=self._candidates(tree.use),
-            fallback=self._candidates(tree.fallback),
-            balance=tree.balance,
-            retry=tree.retry,
-            timeouts=tree.timeouts,
-            stream=tree.stream,
-            on_disconnect=tree.on_disconnect,
-            resubmit=tree.resubmit,
-            **options,
-        )
-
-    def _candidates(self, names: tuple[str, ...]) -> tuple[Candidate, ...]:
+    def candidates(self, names: tuple[str, ...]) -> tuple[Candidate, ...]:
         """One candidate per credential, in order, where the deployment fixes none."""
         made: list[Candidate] = []
         for name in names:
@@ -226,6 +213,14 @@ class _Making:
                 )
         return tuple(made)
 
+    def _price(self, path: str, said: Mapping[str, int]) -> tuple[int, int] | None:
+        if not said:
+            return None
+        if "input" not in said or "output" not in said:
+            self.problem(f"{path}.price", "a price has an input and an output", "write {input: 2, output: 10}")
+            return None
+        return said["input"], said["output"]
+
     # --- what only the provider's code or the file system knows ----------------------------------------------------------
     def _options(self, path: str, written: Mapping[str, str], code: Provider) -> None:
         for name, value in written.items():
@@ -246,10 +241,21 @@ class _Making:
         return did_you_mean(kind, self.providers)
 
 
-def _digest(tree: Tree, routes: Mapping[str, Route], deployments: Mapping[str, Deployment]) -> str:
+def _lacks(card: ChatModel | None, said: Mapping[str, bool]) -> int:
+    """The catalogue's word, and the file's before it."""
+    bits = card.lacking if card is not None else 0
+    for name, takes in said.items():
+        bits = bits & ~NEED[name] if takes else bits | NEED[name]
+    return bits
+
+
+def _digest(
+    tree: Tree, routes: Mapping[str, Route], deployments: Mapping[str, Deployment], policies: tuple[Policy, ...]
+) -> str:
     """Identity of the snapshot: a canonical form of everything that a worker acts on. Secrets are no part of it, and
     neither is where something stands in which file."""
-    front = [tree.durability, tree.drain_grace, tree.drain_limit, tree.limits, tree.keys_max_stale]
+    front: list[Any] = [tree.durability, tree.drain_grace, tree.drain_limit, tree.limits, tree.keys_max_stale]
+    front += [policies, tree.headers]
     front += [{k: v for k, v in tree.jobs.items() if k != "s3"}, tree.egress, tree.prices]
     canonical = msgspec.json.encode([routes, deployments, front], enc_hook=_plain, order="sorted")
     return hashlib.sha256(canonical).hexdigest()

@@ -58,8 +58,13 @@ def _routes(values: Mapping[str, Any]) -> Iterator[Wrong]:
         if "use" in route and "otherwise" in route:
             yield (f"{path}.use", "'use' is short for 'otherwise'", "write one of the two")
         chosen = route.get("use", route.get("otherwise"))
-        if chosen is None:
+        if chosen is None and not route.get("rules"):
             yield (path, "it names no deployment", "write use: [name, …]")
+        for at, rule in enumerate(route.get("rules", ())):
+            yield from _rule(f"{path}.rules[{at}]", rule, chosen)
+        arms = route.get("split", {}).get("arms", {})
+        if sum(arm.get("percent", 0.0) for arm in arms.values()) > 1.0 + 1e-9:
+            yield (f"{path}.split.arms", "the shares add up to more than 100%", "")
         for at, deployment in enumerate(route.get("fallback", ())):
             if deployment in (chosen or ()):
                 yield (f"{path}.fallback[{at}]", f"'{deployment}' is one of the candidates already", "")
@@ -68,3 +73,12 @@ def _routes(values: Mapping[str, Any]) -> Iterator[Wrong]:
             yield (f"{path}.retry.backoff", "'base' is longer than 'cap'", "")
         if route.get("stream", {}).get("hold") == {}:
             yield (f"{path}.stream.hold", "it says neither 'tokens' nor 'ms'", "write first_content")
+
+
+def _rule(path: str, rule: Mapping[str, Any], chosen: Any) -> Iterator[Wrong]:
+    if "refuse" in rule:
+        more = sorted(rule.keys() - {"when", "refuse", "min_confidence"})
+        if more:
+            yield (f"{path}.{more[0]}", "a rule that refuses serves nobody", "leave it out")
+    elif "use" not in rule and chosen is None:
+        yield (path, "it names no deployment, and its route has none", "write use: [name, …]")

@@ -31,6 +31,10 @@ class Reading(Protocol):
         """Keys and values of a mapping; None (and a problem) if it is none. Null values are left out."""
         ...
 
+    def mark(self, node: Node, path: str) -> None:
+        """Note where a key path stands that has no key of its own."""
+        ...
+
     def allowed(self, node: Node, path: str) -> bool:
         """False (and a problem, once) when aliases have made the file too large."""
         ...
@@ -273,3 +277,88 @@ class MapOf:
 
     def words(self) -> str:
         return self._words
+
+
+class RowsOf:
+    """A list of sections, in an order that counts."""
+
+    def __init__(self, item: Kind, words: str) -> None:
+        self.item = item
+        self._words = words
+
+    def read(self, reading: Reading, node: Node, path: str) -> Any:
+        if not reading.allowed(node, path):
+            return None
+        if not isinstance(node, Sequence):
+            reading.problem(node, path, "a list is wanted", "write - {…}")
+            return None
+        found = []
+        for at, child in enumerate(node.items):
+            reading.mark(child, f"{path}[{at}]")
+            found.append(self.item.read(reading, child, f"{path}[{at}]"))
+        return [row for row in found if row is not None]
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "items": self.item.schema()}
+
+    def words(self) -> str:
+        return self._words
+
+
+class OneOrMore:
+    """One value, or a list of them; read as a list."""
+
+    def __init__(self, item: Kind) -> None:
+        self._item = item
+        self._list = ListOf(item)
+
+    def read(self, reading: Reading, node: Node, path: str) -> Any:
+        if isinstance(node, Sequence):
+            return self._list.read(reading, node, path)
+        one = self._item.read(reading, node, path)
+        return None if one is None else [one]
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self._item.schema(), self._list.schema()]}
+
+    def words(self) -> str:
+        return f"{self._item.words()}, or a list"
+
+
+class EitherWord:
+    """A word of a closed list, or a value of another kind."""
+
+    def __init__(self, words: tuple[str, ...], other: Kind) -> None:
+        self._known = words
+        self._other = other
+
+    def read(self, reading: Reading, node: Node, path: str) -> Any:
+        if isinstance(node, Scalar) and node.text in self._known:
+            return reading.text(node, path)
+        return self._other.read(reading, node, path)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(self._known)}, self._other.schema()]}
+
+    def words(self) -> str:
+        return f"{self._other.words()} or `{'`, `'.join(self._known)}`"
+
+
+def percent(most: float = 100.0) -> Parsed:
+    """A share, read as a fraction of one."""
+
+    def check(share: float) -> str:
+        return "" if 0.0 <= share * 100.0 <= most else f"must be between 0% and {most:g}%"
+
+    return Parsed(scalars.percent, {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"}, "percentage", check)
+
+
+def dollars() -> Parsed:
+    """Dollars, read as micro-dollars."""
+    schema = {"type": ["number", "string"], "pattern": r"^\d{1,6}(\.\d{1,6})?$"}
+    return Parsed(scalars.dollars, schema, "amount in dollars")
+
+
+def fraction() -> Parsed:
+    """A number between 0 and 1."""
+    return Parsed(scalars.fraction, {"type": "number", "minimum": 0, "maximum": 1}, "number from 0 to 1", native=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from trunkline.config.kinds import (
     ALIAS,
     NAME,
-    DurationOrOff,
     ListOf,
     MapOf,
     OneOf,
@@ -16,103 +15,16 @@ from trunkline.config.kinds import (
     integer,
     size,
 )
+from trunkline.config.route_options import POLICY, PRICE, ROUTE, TIMEOUTS, VALUE
 from trunkline.config.sections import Option, Section
+from trunkline.types.envelope import NEED
 
-SIGNALS = ("connect", "408", "409", "429", "500", "502", "503", "504", "529")
-CLASSES = ("F1", "F2", "F3", "F4", "F5", "F6", "F8", "F10")
 SECRET = Text("`${ENV}` or `file:/path`", fill=True)
 URL = Text("URL", fill=True)  # with the twins no address of the file is used
+NEED_NAME = Text("name", "|".join(NEED), "it is none of the capabilities: " + ", ".join(NEED))
+HEADER = Text("header", r"[a-z0-9-]{1,64}", "a header name is written in lower case")
 MODEL = Text("model", r"[!-~]{1,256}", "a model name has no spaces and 256 characters at most")
-VALUE = Text("value", r"[ -~]{1,256}", "a value is printable ASCII, 256 characters at most")
 
-RETRY = Section(
-    {
-        "on": Option(ListOf(OneOf(SIGNALS), empty=True), "Signals for which the same deployment is tried again.",
-                     "[connect, 500, 502, 503, 504, 529]"),
-        "times": Option(integer(high=7), "How often one deployment is tried again (8 attempts in all).", "1"),
-        "backoff": Option(
-            Section(
-                {
-                    "base": Option(duration(zero=True), "First backoff; full jitter, doubling.", "250ms"),
-                    "cap": Option(duration(zero=True), "Longest backoff.", "8s"),
-                },
-                name="backoff",
-            ),
-            "Waits between tries on the same deployment.",
-        ),
-        "wait_for_retry_after": Option(
-            duration(zero=True), "A stated delay up to this is waited out; a longer one fails over at once.", "5s"
-        ),
-    },
-    name="retry",
-)  # fmt: skip
-TIMEOUTS = Section(
-    {
-        "connect": Option(duration(), "TCP and TLS, per address tried.", "2s"),
-        "first_token": Option(duration(), "Streamed: until the first content event, per attempt.", "15s"),
-        "idle": Option(duration(), "Streamed: silence after content has begun (three times that with pings).", "20s"),
-        "answer": Option(duration(), "Not streamed: until the complete answer.", "600s"),
-        "total": Option(duration(), "From arrival to the first content, over all attempts and waits.", "1200s"),
-    },
-    name="timeouts",
-)
-STREAM = Section(
-    {
-        "hold": Option(
-            Section(
-                {
-                    "tokens": Option(integer(1, 10_000), "Content events to keep back."),
-                    "ms": Option(integer(1, 60_000), "Milliseconds to keep content back."),
-                },
-                short=OneOf(("first_content",)),
-                name="`first_content` or {tokens, ms}",
-            ),
-            "How long the head (and content) is kept back so that failover stays invisible.",
-            "first_content",
-        ),
-        "on_break": Option(OneOf(("error",), later=("splice",)), "What a break after commitment becomes.", "error"),
-        "on_malformed": Option(OneOf(("drop", "break")), "What one event that is no JSON becomes.", "drop"),
-        "keepalive_after": Option(DurationOrOff(), "While holding: when the head and keep-alives go out.", "25s"),
-        "keepalive_answer": Option(boolean(), "The same for calls that are not streamed, as white space.", "false"),
-    },
-    name="stream",
-)
-ROUTE = Section(
-    {
-        "use": Option(ListOf(NAME), "Candidates (short for `otherwise`)."),
-        "otherwise": Option(ListOf(NAME), "Candidates."),
-        "fallback": Option(ListOf(NAME, empty=True), "Candidates when those are degraded or exhausted, in order."),
-        "balance": Option(
-            OneOf(("priority", "weighted", "round_robin"), later=("least_busy", "least_latency", "least_cost")),
-            "How the candidates are ordered.",
-            "priority",
-        ),
-        "retry": Option(RETRY, "Tries on the same deployment before failing over."),
-        "timeouts": Option(TIMEOUTS, "None of them ends a healthy call."),
-        "stream": Option(STREAM, "Streaming behaviour."),
-        "failover": Option(
-            Section(
-                {
-                    "on": Option(
-                        ListOf(OneOf(CLASSES, later=("refusal",)), empty=True),
-                        "Failure classes that fail over; those that never do are not in the list.",
-                        "all",
-                    )
-                },
-                name="failover",
-            ),
-            "Which failures move on to the next candidate.",
-        ),
-        "resubmit": Option(
-            integer(high=3), "How often a job that failed at its provider is made again, by the next candidate.", "0"
-        ),
-        "on_disconnect": Option(
-            OneOf(("cancel", "drain")), "When the client leaves: stop, or read on for the usage.", "cancel"
-        ),
-    },
-    later=("rules", "require", "forbid", "hedge", "split", "shadow", "on_unsupported", "slo", "when", "task"),
-    name="route",
-)  # fmt: skip
 PROVIDER_TLS = Section(
     {
         "ca": Option(Text("path"), "PEM file of a private certificate authority."),
@@ -148,13 +60,19 @@ DEPLOYMENT = Section(
         "model": Option(MODEL, "The provider's model name.", required=True),
         "base_url": Option(URL, "Instead of the provider's."),
         "credential": Option(NAME, "One credential of the provider; else each is a candidate, in order."),
-        "labels": Option(MapOf(VALUE, "name → value"), "Facts such as region: eu."),
+        "labels": Option(MapOf(VALUE, "name → value"), "Facts such as region: eu; several values with commas."),
         "weight": Option(integer(0, 1_000_000), "Share under `balance: weighted`.", "1"),
         "max_output_tokens": Option(
             integer(1), "Fills a limit that the model requires and the caller left open.", "8192"
         ),
         "context": Option(integer(1), "Context size in tokens; a context-length failure goes to a larger one only."),
         "base_model": Option(MODEL, "The model's own name where `model` is an endpoint id of the provider's."),
+        "capabilities": Option(
+            MapOf(boolean(), "name → true or false", NEED_NAME),
+            "What the model takes or lacks, where the catalogue does not know it or is wrong: " + ", ".join(NEED) + ".",
+        ),
+        "price": Option(PRICE, "Instead of the catalogue's, in dollars per million tokens."),
+        "timeouts": Option(TIMEOUTS, "Instead of the route's, for attempts on this deployment."),
         "limits": Option(
             Section(
                 {"concurrency": Option(integer(1), "Attempts at once.", "1024")}, ("queue", "queue_wait"), name="limits"
@@ -288,8 +206,12 @@ FILE = Section(
         "prices": Option(PRICES, "What the price catalogue cannot know."),
         "providers": Option(MapOf(PROVIDER, "name → provider"), "Endpoint families.", required=True),
         "deployments": Option(MapOf(DEPLOYMENT, "name → deployment"), "Callable targets.", required=True),
+        "policies": Option(MapOf(POLICY, "name → policy"), "Constraints on whatever matches, whichever route is asked."),
+        "headers": Option(
+            ListOf(HEADER, empty=True), "Request headers that conditions may read, as header['x-tenant'].", "[]"
+        ),
         "routes": Option(MapOf(ROUTE, "alias → route", ALIAS), "What clients may ask for.", required=True),
     },
-    later=("policies", "slo", "alerts", "telemetry", "drills", "tasks", "payloads"),
+    later=("slo", "alerts", "telemetry", "drills", "tasks", "payloads"),
     name="file",
 )  # fmt: skip

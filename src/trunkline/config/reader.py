@@ -77,6 +77,10 @@ class Reader:
                     found.append((name, key, value))
         return found
 
+    def mark(self, node: Node, path: str) -> None:
+        """A row of a list stands here."""
+        self._note(path, node)
+
     def _note(self, path: str, node: Node) -> None:
         place = self._place(node)
         self.here[path] = place

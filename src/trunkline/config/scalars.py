@@ -48,3 +48,28 @@ def address(text: str) -> tuple[str, int] | str:
     if match is None or int(match.group(3)) > 65535:
         return "an address is written as 127.0.0.1:8080 or [::1]:8080"
     return match.group(1) or match.group(2), int(match.group(3))
+
+
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%\Z")
+_DOLLARS = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?\Z")
+_FRACTION = re.compile(r"(?:0|1)(?:\.[0-9]{1,6})?\Z|0?\.[0-9]{1,6}\Z")
+
+
+def percent(text: str) -> float | str:
+    """A share of one."""
+    match = _PERCENT.match(text)
+    return float(match.group(1)) / 100.0 if match is not None else "a share is written as 2% or 0.5%"
+
+
+def dollars(text: str) -> int | str:
+    """Micro-dollars, without a detour through binary fractions."""
+    match = _DOLLARS.match(text)
+    if match is None:
+        return "an amount is written as 2 or 2.50, in dollars"
+    return int(match.group(1)) * 1_000_000 + int((match.group(2) or "").ljust(6, "0"))
+
+
+def fraction(text: str) -> float | str:
+    if _FRACTION.match(text) is None or float(text) > 1.0:
+        return "a number from 0 to 1 is wanted"
+    return float(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trunkline.config.kinds import VARIABLE, Kind, MapOf
+from trunkline.config.kinds import VARIABLE, Kind, MapOf, RowsOf
 from trunkline.config.options import FILE
 from trunkline.config.sections import Option, Section
 
@@ -50,7 +50,12 @@ def reference_markdown(providers: ProviderOptions) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(lines: list[str], path: str, section: Section) -> None:
+def _table(lines: list[str], path: str, section: Section, told: dict[int, str] | None = None) -> None:
+    told = {} if told is None else told
+    if id(section) in told:
+        lines += [f"## `{path}`", "", f"As `{told[id(section)]}`.", ""]
+        return
+    told[id(section)] = path
     lines += [
         f"## `{path}`" if path else "## Top level",
         "",
@@ -63,10 +68,11 @@ def _table(lines: list[str], path: str, section: Section) -> None:
         found = _inner(option.kind)
         if found is not None:
             place = f"{path}.{name}" if path else name
-            nested.append((place + (".<name>" if isinstance(option.kind, MapOf) else ""), found))
+            more = ".<name>" if isinstance(option.kind, MapOf) else "[]" if isinstance(option.kind, RowsOf) else ""
+            nested.append((place + more, found))
     lines.append("")
     for place, inner in nested:
-        _table(lines, place, inner)
+        _table(lines, place, inner, told)
 
 
 def _row(name: str, option: Option) -> str:
@@ -78,6 +84,6 @@ def _row(name: str, option: Option) -> str:
 def _inner(kind: Kind) -> Section | None:
     if isinstance(kind, Section):
         return kind
-    if isinstance(kind, MapOf) and isinstance(kind.item, Section):
+    if isinstance(kind, MapOf | RowsOf) and isinstance(kind.item, Section):
         return kind.item
     return None

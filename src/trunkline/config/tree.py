@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from trunkline.config.problems import Place
-from trunkline.types.fleet import Limits, RetryRule, StreamRule, Timeouts, Tls
+from trunkline.types.fleet import Balance, HedgeRule, Limits, RetryRule, StreamRule, Timeouts, Tls
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -41,18 +41,60 @@ class DeploymentTree(msgspec.Struct, frozen=True, kw_only=True):
     context: int | None = None
     base_model: str = ""
     limits: Limits = Limits()
+    capabilities: dict[str, bool] = {}
+    price: dict[str, int] = {}
+    timeouts: Timeouts | None = None
+
+
+class LimitsTree(msgspec.Struct, frozen=True, kw_only=True):
+    """`require`, `forbid` and `max_price` of a route, rule or policy. Prices in micro-dollars."""
+
+    require: dict[str, tuple[str, ...]] = {}
+    forbid: dict[str, tuple[str, ...]] = {}
+    max_price: dict[str, int] = {}
+
+    @property
+    def binds(self) -> bool:
+        return bool(self.require or self.forbid or self.max_price)
+
+
+class SplitTree(msgspec.Struct, frozen=True, kw_only=True):
+    by: Literal["user", "key", "session", "request"] = "user"
+    arms: dict[str, tuple[float, tuple[str, ...]]] = {}
+
+
+class RuleTree(msgspec.Struct, frozen=True, kw_only=True):
+    """`route` is what holds when the rule matches: the route with what the rule says in its place."""
+
+    when: str
+    route: RouteTree
+    limits: LimitsTree = LimitsTree()
+    refuse: str = ""
+    min_confidence: float | None = None
+
+
+class PolicyTree(msgspec.Struct, frozen=True, kw_only=True):
+    when: str = "true"
+    limits: LimitsTree = LimitsTree()
 
 
 class RouteTree(msgspec.Struct, frozen=True, kw_only=True):
     use: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
-    balance: Literal["priority", "weighted", "round_robin"] = "priority"
+    balance: Balance = "priority"
     retry: RetryRule = RetryRule()
     timeouts: Timeouts = Timeouts()
     stream: StreamRule = StreamRule()
     failover_on: frozenset[str] | None = None
     resubmit: int = 0
     on_disconnect: Literal["cancel", "drain"] = "cancel"
+    limits: LimitsTree = LimitsTree()
+    on_unsupported: Literal["refuse", "drop", "pass"] | None = None
+    sticky: Literal["auto", "session", "user", "off"] = "auto"
+    hedge: HedgeRule | None = None
+    split: SplitTree | None = None
+    shadow: dict[str, Any] = {}
+    rules: tuple[RuleTree, ...] = ()
 
 
 class ListenerTls(msgspec.Struct, frozen=True):
@@ -80,6 +122,8 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     jobs: dict[str, Any] = {}
     egress: dict[str, Any] = {}
     prices: dict[str, Any] = {}
+    policies: dict[str, PolicyTree] = {}
+    headers: tuple[str, ...] = ()
     providers: dict[str, ProviderTree] = {}
     deployments: dict[str, DeploymentTree] = {}
     routes: dict[str, RouteTree] = {}
@@ -109,6 +153,10 @@ def to_tree(v: dict[str, Any], places: dict[str, Place]) -> Tree:
         jobs=v.get("jobs", {}),
         egress=v.get("egress", {}),
         prices=v.get("prices", {}),
+        policies={
+            name: PolicyTree(when=p.get("when", "true"), limits=_limits(p)) for name, p in v.get("policies", {}).items()
+        },
+        headers=tuple(v.get("headers", ())),
         providers={name: _provider(p) for name, p in v["providers"].items()},
         deployments={name: _deployment(d) for name, d in v["deployments"].items()},
         routes={name: _route(r) for name, r in v["routes"].items()},
@@ -134,22 +182,80 @@ def _provider(p: dict[str, Any]) -> ProviderTree:
 
 
 def _deployment(d: dict[str, Any]) -> DeploymentTree:
-    fields = {k: d[k] for k in d if k != "limits"}
-    return DeploymentTree(**fields, limits=Limits(**d.get("limits", {})))
+    fields = {k: d[k] for k in d if k not in ("limits", "timeouts")}
+    timeouts = _timeouts(d["timeouts"]) if "timeouts" in d else None
+    return DeploymentTree(**fields, limits=Limits(**d.get("limits", {})), timeouts=timeouts)
+
+
+def _limits(r: dict[str, Any]) -> LimitsTree:
+    return LimitsTree(
+        require={name: tuple(values) for name, values in r.get("require", {}).items()},
+        forbid={name: tuple(values) for name, values in r.get("forbid", {}).items()},
+        max_price=r.get("max_price", {}),
+    )
+
+
+def _rule(r: dict[str, Any], rule: dict[str, Any]) -> RuleTree:
+    """What the rule says goes before what the route says, key by key."""
+    merged = {k: v for k, v in r.items() if k not in ("rules", "use", "otherwise", "require", "forbid", "max_price")}
+    merged["use"] = rule.get("use", r.get("use", r.get("otherwise", ())))
+    for key in ("fallback", "balance", "hedge", "sticky", "on_unsupported"):
+        if key in rule:
+            merged[key] = rule[key]
+    if "fallback" not in rule:  # what the rule has chosen already is no fallback of it
+        merged["fallback"] = [name for name in r.get("fallback", ()) if name not in merged["use"]]
+    for key in ("retry", "timeouts", "stream"):
+        if key in rule:
+            merged[key] = {**r.get(key, {}), **rule[key]}
+    return RuleTree(
+        when=rule["when"],
+        route=_route(merged),
+        limits=_limits(rule),
+        refuse=rule.get("refuse", ""),
+        min_confidence=rule.get("min_confidence"),
+    )
+
+
+def _timeouts(t: dict[str, Any]) -> Timeouts:
+    """`learned` lies between 2 s and the default."""
+    learned = t.get("first_token") == "learned"
+    said = {k: v for k, v in t.items() if not (learned and k == "first_token")}
+    return Timeouts(**said, learned=learned)
+
+
+def _hedge(h: dict[str, Any]) -> HedgeRule:
+    after = h["after"]
+    extra = h.get("max_extra", 0.02)
+    if isinstance(after, str):
+        return HedgeRule(percentile=int(after[1:]) / 100.0, max_extra=extra)
+    return HedgeRule(after=after, max_extra=extra)
+
+
+def _split(s: dict[str, Any]) -> SplitTree:
+    arms = {name: (arm["percent"], tuple(arm["use"])) for name, arm in s["arms"].items()}
+    return SplitTree(by=s.get("by", "user"), arms=arms)
 
 
 def _route(r: dict[str, Any]) -> RouteTree:
     failover = r.get("failover", {}).get("on")
+    failover = None if failover is None else ["F9" if word == "refusal" else word for word in failover]
     return RouteTree(
         use=tuple(r.get("use", r.get("otherwise", ()))),
         fallback=tuple(r.get("fallback", ())),
         balance=r.get("balance", "priority"),
         retry=_retry(r.get("retry", {})),
-        timeouts=Timeouts(**r.get("timeouts", {})),
+        timeouts=_timeouts(r.get("timeouts", {})),
         stream=_stream(r.get("stream", {})),
         failover_on=frozenset(failover) if failover is not None else None,
         resubmit=r.get("resubmit", 0),
         on_disconnect=r.get("on_disconnect", "cancel"),
+        limits=_limits(r),
+        on_unsupported=r.get("on_unsupported"),
+        sticky=r.get("sticky", "auto"),
+        hedge=_hedge(r["hedge"]) if "hedge" in r else None,
+        split=_split(r["split"]) if "split" in r else None,
+        shadow=r.get("shadow", {}),
+        rules=tuple(_rule(r, rule) for rule in r.get("rules", ())),
     )
 
 
@@ -166,7 +272,7 @@ def _retry(r: dict[str, Any]) -> RetryRule:
 
 def _stream(s: dict[str, Any]) -> StreamRule:
     hold = s.get("hold")
-    made: dict[str, Any] = {k: s[k] for k in ("on_break", "on_malformed", "keepalive_answer") if k in s}
+    made: dict[str, Any] = {k: s[k] for k in ("on_break", "splice_to", "on_malformed", "keepalive_answer") if k in s}
     if isinstance(hold, dict):
         made["hold_tokens"] = hold.get("tokens")
         made["hold"] = hold["ms"] / 1000.0 if "ms" in hold else None

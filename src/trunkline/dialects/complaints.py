@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import Annotated
 
 import msgspec
@@ -62,6 +63,46 @@ def sized_tokens(body_bytes: int) -> int:
 
 #: Default of a raw field: msgspec knows no union with Raw.
 ABSENT = msgspec.Raw(b"")
+
+
+def thread_of(*beginning: msgspec.Raw) -> str:
+    """A digest of how a conversation begins: the same for all of its turns."""
+    digest = 0
+    for raw in beginning:
+        digest = zlib.crc32(raw, digest)
+    return f"{digest:08x}"
+
+
+class _Role(msgspec.Struct):
+    role: str | None = None
+
+
+_role = msgspec.json.Decoder(_Role)
+_flat = msgspec.json.Decoder(dict[str, str])
+#: Of a message, this many bytes show its role if it stands first, as every SDK writes it.
+_HEAD = 64
+
+
+def speaks(message: msgspec.Raw, role: bytes) -> bool:
+    """The (undecoded) message is of that role. Decoded only if its beginning leaves a doubt."""
+    head = bytes(memoryview(message)[:_HEAD])
+    if b'"role"' in head and role not in head:
+        return False
+    try:
+        return _role.decode(message).role == role.decode()
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+
+
+def flat(raw: msgspec.Raw) -> dict[str, str]:
+    """The request's own `metadata` where it is names and strings, as the formats want it; else nothing."""
+    if not given(raw):
+        return {}
+    try:
+        found = _flat.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {}
+    return found if len(found) <= 16 else dict(list(found.items())[:16])
 
 
 def given(raw: msgspec.Raw) -> bool:

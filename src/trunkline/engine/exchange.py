@@ -15,9 +15,10 @@ from trunkline.engine.house import House
 from trunkline.transport.contract import Call
 from trunkline.types.canonical import ChatRequest
 from trunkline.types.envelope import Envelope
+from trunkline.types.facts import Guess
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Candidate, Route, Snapshot
-from trunkline.types.plan import Plan
+from trunkline.types.plan import ANYTHING, Asked, Plan
 from trunkline.types.principal import Principal
 from trunkline.types.record import AttemptRecord
 from trunkline.types.wire import Headers, Loss, Operation
@@ -65,6 +66,8 @@ class Exchange(msgspec.Struct, eq=False):
     spliced: tuple[str, bytes] | None = None
     route: Route | None = None
     plan: Plan | None = None
+    asked: Asked = ANYTHING
+    guess: Guess | None = None
     attempts: list[Attempt] = []
     serving: Attempt | None = None
     losses: tuple[Loss, ...] = ()
@@ -189,6 +192,10 @@ class Exchange(msgspec.Struct, eq=False):
         ]
         if self.route is not None:
             headers.append((b"x-trunkline-route", _ascii(self.route.name)))
+            if self.route.rule:
+                headers.append((b"x-trunkline-rule", b"%d" % self.route.rule))
+        if self.guess is not None:
+            headers.append((b"x-trunkline-task", _ascii(self.guess.label)))
         if self.facts is not None and self.facts.stream:
             headers.append((b"cache-control", b"no-cache"))
             headers.append((b"x-accel-buffering", b"no"))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from trunkline.dialects.contract import Dialect, StreamOptions, StreamRelay
+from trunkline.dialects.dropping import bare, without
 from trunkline.dialects.translate import Translation
+from trunkline.engine.deciding import barred
 from trunkline.engine.exchange import Exchange
 from trunkline.providers.contract import Outgoing
 from trunkline.transport.contract import Outbound
+from trunkline.types.envelope import SOFT_NEEDS
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.fleet import Candidate
 from trunkline.types.wire import Loss
@@ -32,6 +35,9 @@ def build(x: Exchange, candidate: Candidate) -> Leg | Failure:
     deployment = candidate.deployment
     if not deployment.dialects:
         return no_chat(deployment.model)
+    bar = barred(x, candidate)
+    if bar is not None:
+        return bar
     same = facts.dialect in deployment.dialects
     upstream = x.chat if same else house.dialects[deployment.dialects[0]]
     losses: tuple[Loss, ...] = ()
@@ -39,6 +45,9 @@ def build(x: Exchange, candidate: Candidate) -> Leg | Failure:
         body = _spliced(x, deployment.model)
         if isinstance(body, Failure):
             return body
+        soft = facts.needs & deployment.lacks & SOFT_NEEDS
+        if soft and route.on_unsupported == "drop":
+            body, losses = without(body, facts.dialect, soft, deployment.model)
     else:
         encoded = _translated(x, upstream, candidate)
         if isinstance(encoded, Failure):
@@ -125,7 +134,11 @@ def _translated(x: Exchange, upstream: Dialect, candidate: Candidate) -> tuple[b
             return request
         x.request = request
     limit = candidate.deployment.max_output_tokens or DEFAULT_OUTPUT_TOKENS
-    encoded = upstream.encode_request(x.request, candidate.deployment.model, max_output_tokens=limit)
+    request = x.request
+    soft = x.facts.needs & candidate.deployment.lacks & SOFT_NEEDS
+    if soft and x.route is not None and x.route.on_unsupported != "pass":
+        request = bare(request, soft, candidate.deployment.model)
+    encoded = upstream.encode_request(request, candidate.deployment.model, max_output_tokens=limit)
     if isinstance(encoded, Failure):
         return encoded
-    return encoded.body, x.request.losses + encoded.losses
+    return encoded.body, request.losses + encoded.losses

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 
 from trunkline.engine.attempt import Attempt
+from trunkline.engine.deciding import decide
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.faults import cancelled, internal, stopped
 from trunkline.engine.flight import Flight, Signal
@@ -13,7 +14,6 @@ from trunkline.engine.intent import intent
 from trunkline.engine.leg import build, relay_for
 from trunkline.engine.outcome import close
 from trunkline.routing.course import Course
-from trunkline.routing.plan import plan
 from trunkline.types.failure import Failure, Kind, refused
 from trunkline.types.plan import Try, Wait
 
@@ -76,16 +76,18 @@ async def serve(x: Exchange) -> Failure | None:
     route = x.snapshot.routes.get(facts.model)
     if route is None:
         return unknown_model(x, facts.model)
-    x.route = route
-    now = house.loop.time()
+    refusal = decide(x, route)
+    route = x.route or route
+    if refusal is not None:
+        return refusal
+    assert x.plan is not None
     x.deadline = x.call.head_at + route.timeouts.total
     if "deadline_s" in x.labels:  # validated by the front door
         x.deadline = min(x.deadline, x.call.head_at + float(x.labels["deadline_s"]))
     if route.stream.keepalive_after is not None and (facts.stream or route.stream.keepalive_answer):
         x.keepalive_at = x.call.head_at + route.stream.keepalive_after
-    x.plan = plan(route, house.fleet, now, house.rand)
     course = Course(route, x.plan, house.fleet, x.deadline, house.rand)
-    x.planned_at = now
+    x.planned_at = house.loop.time()
     while not x.cut_by:
         step = course.next(house.loop.time())
         if isinstance(step, Try):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trunkline.engine.attempt import Attempt
 from trunkline.engine.exchange import Exchange, Note
 from trunkline.engine.latency import micros, partition
+from trunkline.routing.prices import price_now
+from trunkline.types.constraint import Constraint
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.record import AttemptRecord, Count, Outcome, Record
 from trunkline.types.usage import Usage
 
+RULE_CAP = 512  # length of a rule's condition there
 CAP = 64  # length of every caller-supplied label in a record
 _RATE_LIMIT_PREFIXES = (b"x-ratelimit-remaining", b"anthropic-ratelimit-")
 _UPSTREAM_IDS = frozenset({b"x-request-id", b"request-id"})
@@ -50,12 +55,19 @@ def record(x: Exchange) -> Record:
         _told(x.note, row)
     if route is not None and plan is not None:
         row.route, row.strategy = route.name, plan.strategy
+        if plan.constraints:
+            row.constraints = [written(constraint) for constraint in plan.constraints]
+            row.evidence = [_evidence(x, attempt) for attempt in x.attempts]
         row.plan = [c.deployment.name for c in plan.order]
         if plan.dropped:
             row.dropped = [
                 {"deployment": d.candidate.deployment.name, "reason": d.reason, "detail": d.detail}
                 for d in plan.dropped
             ]
+    if route is not None and route.rule:
+        row.rule, row.rule_text = route.rule, route.rule_text[:RULE_CAP]
+    if x.guess is not None:
+        row.task, row.task_confidence = x.guess.label, round(x.guess.confidence, 3)
     if x.failure is not None:
         row.fault, row.kind = x.failure.fault.value, x.failure.kind.value
     losses = x.losses
@@ -67,6 +79,28 @@ def record(x: Exchange) -> Record:
     if row.stream:
         row.malformed_events = sum(a.relay.malformed for a in x.attempts if a.relay is not None)
     return row
+
+
+def written(constraint: Constraint) -> dict[str, Any]:
+    """A constraint as it stands in a record, so that it can be checked again without the configuration."""
+    said: dict[str, Any] = {"origin": constraint.origin}
+    if constraint.require:
+        said["require"] = {name: list(values) for name, values in constraint.require.items()}
+    if constraint.forbid:
+        said["forbid"] = {name: list(values) for name, values in constraint.forbid.items()}
+    if constraint.max_price is not None:
+        said["max_price"] = {"input": constraint.max_price.input, "output": constraint.max_price.output}
+    return said
+
+
+def _evidence(x: Exchange, attempt: Attempt) -> dict[str, Any]:
+    """Which labels (and price, where a ceiling applied) one hop had."""
+    deployment = attempt.candidate.deployment
+    said: dict[str, Any] = {"attempt": attempt.number, "deployment": deployment.name, "labels": dict(deployment.labels)}
+    if x.plan is not None and any(c.max_price is not None for c in x.plan.constraints):
+        price = price_now(deployment, x.asked.wall, x.asked.input_tokens)
+        said["price"] = None if price is None else {"input": price.input, "output": price.output}
+    return said
 
 
 def outcome(x: Exchange) -> Outcome:

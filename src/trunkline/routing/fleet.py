@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from trunkline.routing.affinity import Affinity
 from trunkline.routing.budget import RetryBudget
 from trunkline.routing.health import SLOW_START, CredentialHealth, EndpointHealth
+from trunkline.routing.speed import Speeds
+from trunkline.types.constraint import Constraint
 from trunkline.types.failure import Failure, FaultClass
 from trunkline.types.fleet import Candidate, Route
 from trunkline.types.plan import Plan
+
+if TYPE_CHECKING:
+    from trunkline.routing.fit import Fitting
 
 StandingKind = Literal["ok", "slow", "probe", "ejected", "throttled", "closed", "credential", "full"]
 
@@ -54,7 +60,13 @@ class Fleet:
         self.budgets: dict[tuple[str, str], RetryBudget] = {}
         self.turns: dict[str, int] = {}
         #: By route name: the plan that holds while the fleet is calm, for strategies that always rank the same.
-        self.plans: dict[str, tuple[Route, Plan]] = {}
+        self.plans: dict[tuple[str, int], tuple[Route, Plan]] = {}
+        #: Which candidates fit, by route, rule, needs, day and constraints; for the route that they were found for.
+        self.fits: dict[tuple[Any, ...], tuple[Route, tuple[Constraint, ...], Fitting]] = {}
+        #: Endpoint → deployments that are behind it, for conditions on the fleet's state.
+        self.named: dict[str, tuple[str, ...]] = {}
+        self.affinity = Affinity()
+        self.speeds = Speeds()
         self.troubled: set[str] = set()
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -83,6 +95,13 @@ class Fleet:
         if self.inflight[candidate.deployment.name] >= candidate.deployment.limits.concurrency:
             return Standing("full")
         return OK
+
+    def ejected(self) -> tuple[str, ...]:
+        """Names of deployments that are out of health now."""
+        if not self.troubled:
+            return ()
+        out = {name for name in self.troubled if (e := self.endpoints.get(name)) is not None and e.state == "ejected"}
+        return tuple(sorted({name for endpoint in out for name in self.named.get(endpoint, ())}))
 
     def budget(self, route: Route, candidate: Candidate, now: float) -> RetryBudget:
         key = (route.name, candidate.deployment.name)

@@ -13,6 +13,7 @@ from trunkline.types.wire import Headers
 CAP = 64
 METADATA_PAIRS = 16
 METADATA_VALUE = 256
+REQUIRE_CAP = 512
 MAX_DEADLINE_MS = 86_400_000
 
 
@@ -84,12 +85,23 @@ def _control(name: bytes, value: bytes, labels: dict[str, str]) -> Failure | Non
         labels["deadline_s"] = str(int(text) / 1000.0)
         return None
     if name == b"x-trunkline-require":
-        # A constraint that is not enforced must not look as if it were.
-        return invalid(
-            "x-trunkline-require is not available in this version: residency constraints are not enforced yet",
-            param="x-trunkline-require",
-        )
+        return _require(text, labels)
     return _metadata(text, labels)
+
+
+def _require(text: str, labels: dict[str, str]) -> Failure | None:
+    """`region=eu, vendor=google`: only ever narrows. Several lines add up."""
+    for pair in text.split(","):
+        if _PAIR.fullmatch(pair.strip()) is None:
+            return invalid(
+                "x-trunkline-require is a list of label=value such as `region=eu, vendor=google`",
+                param="x-trunkline-require",
+            )
+    said = f"{labels['require']},{text}" if "require" in labels else text
+    if len(said) > REQUIRE_CAP:
+        return invalid(f"x-trunkline-require takes at most {REQUIRE_CAP} characters", param="x-trunkline-require")
+    labels["require"] = said
+    return None
 
 
 def _metadata(text: str, labels: dict[str, str]) -> Failure | None:
@@ -114,6 +126,7 @@ def _trace(text: str, labels: dict[str, str]) -> None:
         labels["trace_id"], labels["span_id"] = found["trace"], found["span"]
 
 
+_PAIR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\s*=\s*[!-+\--~][ -+\--~]{0,63}")
 #: Later versions may add fields after these; version 00 has none.
 _TRACE = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(?P<more>-.*)?"

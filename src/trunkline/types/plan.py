@@ -6,10 +6,30 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.types.constraint import Constraint
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Candidate
 
-DropReason = Literal["access", "residency", "capability", "ejected", "throttled", "budget", "credential"]
+DropReason = Literal["access", "residency", "price", "capability", "ejected", "throttled", "budget", "credential"]
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a request the plan depends on. `needs` are bits of `NEED`; `affinity` names the conversation, "" if nothing
+    does; `sticky`: it stays where it is. `split` is what an experiment's assignment sticks to; `wall` is epoch seconds, for
+    prices and hours."""
+
+    needs: int = 0
+    input_tokens: int = 0
+    body_bytes: int = 0
+    max_output_tokens: int | None = None
+    stream: bool = False
+    affinity: str = ""
+    sticky: bool = False
+    split: str = ""
+    wall: float = 0.0
+
+
+ANYTHING = Asked()
 
 
 class Dropped(msgspec.Struct, frozen=True):
@@ -21,13 +41,16 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Ordered intention; a value that can be printed. `refusal` is set when nothing may be tried at all."""
+    """Ordered intention; a value that can be printed. `constraints` are all that apply, and are looked at again before every
+    attempt; `arm` is the experiment's arm. `refusal` is set when nothing may be tried at all."""
 
     route: str
     strategy: str
     order: tuple[Candidate, ...]
     dropped: tuple[Dropped, ...] = ()
     panic: bool = False
+    constraints: tuple[Constraint, ...] = ()
+    arm: str = ""
     refusal: Failure | None = None
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from trunkline.types.constraint import Constraint
+
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """A virtual key and what hangs on it. `key_id` may be logged, the key never."""
+    """A virtual key and what hangs on it; `constraints` hold for every request with it. `key_id` may be logged, the key
+    never."""
 
     key_id: str
     name: str = ""
@@ -14,3 +17,4 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     team: str = ""
     organisation: str = ""
     feature: str = ""
+    constraints: tuple[Constraint, ...] = ()

@@ -75,7 +75,7 @@ def test_a_deployment_takes_its_provider_s_address_unless_it_has_one(tmp_path: P
 def test_a_deployment_knows_its_dialects_labels_and_limits(tmp_path: Path) -> None:
     deployments = compiled(tmp_path).deployments
     assert deployments["claude"].dialects == ("anthropic_messages",)
-    assert deployments["gpt"].labels == {"region": "us"}
+    assert deployments["gpt"].labels == {"provider": "openai", "vendor": "openai", "region": "us"}
     assert (deployments["llama"].context_tokens, deployments["llama"].limits.concurrency) == (8192, 4)
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.fleet import Candidate, Deployment, Limits, ProviderSettings, RetryRule, Route
 from trunkline.types.wire import Origin
 
 
-def candidate(name: str, *, weight: int = 1, context: int | None = None, concurrency: int = 1024) -> Candidate:
+def candidate(
+    name: str, *, weight: int = 1, context: int | None = None, concurrency: int = 1024, **more: Any
+) -> Candidate:
     provider = ProviderSettings(name=name, kind="openai", base_url=f"http://{name}", credentials=("default",))
     deployment = Deployment(
         name=name,
         provider=provider,
-        model="m",
+        model=more.pop("model", "m"),
         base_url=f"http://{name}",
         weight=weight,
         context_tokens=context,
         limits=Limits(concurrency=concurrency),
         dialects=("openai_chat",),
+        **more,
     )
     return Candidate(
         deployment=deployment,

@@ -135,9 +135,24 @@ def test_any_other_deadline_is_refused(value: bytes) -> None:
     assert (http_status(failure), failure.param) == (400, "x-trunkline-deadline-ms")
 
 
-def test_a_constraint_that_is_not_enforced_yet_is_refused() -> None:
-    failure = refusal([(b"authorization", b"Bearer tk-1"), (b"x-trunkline-require", b"region=eu")])
-    assert (http_status(failure), failure.param) == (400, "x-trunkline-require")
+def test_constraints_of_the_request_add_up_and_must_be_readable() -> None:
+    auth = (b"authorization", b"Bearer tk-1")
+    read = read_caller(
+        [auth, (b"x-trunkline-require", b"region=eu"), (b"x-trunkline-require", b"vendor=a, vendor=b")], b""
+    )
+    assert isinstance(read, Caller)
+    assert read.labels["require"] == "region=eu,vendor=a, vendor=b"
+    for wrong in (
+        b"eu",
+        b"region=",
+        b"=eu",
+        b"region=eu,",
+        b"region=eu;zone=a,b",
+        b"re gion=eu",
+        b"region=" + b"x" * 600,
+    ):
+        failure = refusal([auth, (b"x-trunkline-require", wrong)])
+        assert (http_status(failure), failure.param) == (400, "x-trunkline-require"), wrong
 
 
 def test_no_refusal_repeats_what_was_sent() -> None:

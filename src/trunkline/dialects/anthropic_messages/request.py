@@ -8,10 +8,10 @@ import msgspec
 
 from trunkline.dialects.anthropic_messages.response import read_part
 from trunkline.dialects.anthropic_messages.schema import Block, MessageField, Peeked, Request, ToolField
-from trunkline.dialects.complaints import complain, given, sized_tokens
+from trunkline.dialects.complaints import complain, given, sized_tokens, speaks, thread_of
 from trunkline.dialects.contract import Target
 from trunkline.types.canonical import ChatRequest, Image, Part, Sampling, Text, Tool, ToolChoice, ToolResult, Turn
-from trunkline.types.envelope import Envelope
+from trunkline.types.envelope import NEED, Envelope
 from trunkline.types.failure import Failure, invalid
 from trunkline.types.wire import Loss
 
@@ -34,6 +34,8 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
         return invalid("model must name a model of this gateway", param="model")
     if not p.messages:
         return invalid("messages: at least one message is required", param="messages")
+    state = b'"signature"' in body or b'"redacted_thinking"' in body
+    cached = b'"cache_control"' in body
     return Envelope(
         dialect="anthropic_messages",
         operation="chat",
@@ -47,7 +49,38 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
         output_schema=b"json_schema" in bytes(p.output_config),
         api_version=target.version,
         user=(p.metadata.user_id or "") if p.metadata is not None else "",
+        needs=_needs(p, body),
+        turns=len(p.messages),
+        state=state,
+        cached=cached,
+        thread=thread_of(p.messages[0]) if state or cached else "",
     )
+
+
+def _needs(p: Peeked, body: bytes) -> int:
+    """Media are found by their block's type: in JSON, a text that mentions one has its quotes escaped."""
+    bits = 0
+    if b'"image"' in body:
+        bits |= NEED["image"]
+    if b'"document"' in body:
+        bits |= NEED["file"]
+    if p.tools:
+        bits |= NEED["tools"]
+        choice = bytes(p.tool_choice)
+        if b'"any"' in choice or b'"tool"' in choice:
+            bits |= NEED["forced_tool"]
+    if b"json_schema" in bytes(p.output_config):
+        bits |= NEED["schema"]
+    if given(p.thinking) and b'"disabled"' not in bytes(p.thinking):
+        bits |= NEED["reasoning"]
+    if len(p.messages) > 1 and speaks(p.messages[-1], b"assistant"):
+        bits |= NEED["prefill"]
+    for value, need in ((p.temperature, "temperature"), (p.top_p, "top_p"), (p.top_k, "top_k")):
+        if given(value):
+            bits |= NEED[need]
+    if given(p.stop_sequences) and bytes(p.stop_sequences) != b"[]":
+        bits |= NEED["stop"]
+    return bits
 
 
 def decode_request(body: bytes, facts: Envelope) -> ChatRequest | Failure:

@@ -23,6 +23,12 @@ class Peeked(msgspec.Struct):
     tools: list[Raw] | None = None
     output_config: Raw = ABSENT
     metadata: MetadataField | None = None
+    temperature: Raw = ABSENT
+    top_p: Raw = ABSENT
+    top_k: Raw = ABSENT
+    stop_sequences: Raw = ABSENT
+    thinking: Raw = ABSENT
+    tool_choice: Raw = ABSENT
 
 
 class Source(msgspec.Struct):

@@ -12,6 +12,7 @@ import msgspec
 from trunkline.dialects.complaints import complain
 from trunkline.dialects.gemini_generate.schema import fields_of
 from trunkline.types.canonical import Sampling
+from trunkline.types.envelope import NEED
 from trunkline.types.failure import Failure, invalid
 from trunkline.types.wire import Loss
 
@@ -40,6 +41,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     output_schema: bool = False
     losses: tuple[Loss, ...] = ()
+    needs: int = 0
+
+
+_NEEDS = {
+    "temperature": "temperature",
+    "topP": "top_p",
+    "topK": "top_k",
+    "presencePenalty": "penalties",
+    "frequencyPenalty": "penalties",
+    "seed": "seed",
+    "responseLogprobs": "logprobs",
+    "responseSchema": "schema",
+    "responseJsonSchema": "schema",
+    "responseFormat": "schema",
+}
+
+
+def _needs(fields: dict[str, Any], stop: tuple[str, ...]) -> int:
+    bits = NEED["stop"] if stop else 0
+    for name, need in _NEEDS.items():
+        if fields.get(name):
+            bits |= NEED[need]
+    if (fields.get("candidateCount") or 1) > 1:
+        bits |= NEED["n"]
+    thinking = fields.get("thinkingConfig")
+    if isinstance(thinking, dict) and (
+        thinking.get("thinkingLevel") or thinking.get("thinking_level") or thinking.get("thinkingBudget")
+    ):
+        bits |= NEED["reasoning"]
+    return bits
 
 
 def read_settings(raw: msgspec.Raw | None) -> Settings | Failure:
@@ -83,6 +114,7 @@ def read_settings(raw: msgspec.Raw | None) -> Settings | Failure:
             for name, value in fields.items()
             if name not in _CARRIED and value not in _HARMLESS.get(name, ())
         ),
+        needs=_needs(fields, tuple(stop)),
     )
 
 

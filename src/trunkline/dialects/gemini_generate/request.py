@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from trunkline.dialects.complaints import complain, given, sized_tokens
+from trunkline.dialects.complaints import complain, given, sized_tokens, thread_of
 from trunkline.dialects.contract import Target
 from trunkline.dialects.gemini_generate.config import Settings, read_settings
 from trunkline.dialects.gemini_generate.declarations import read_choice, read_tools
@@ -21,7 +21,7 @@ from trunkline.dialects.gemini_generate.schema import (
     read_request,
 )
 from trunkline.types.canonical import ChatRequest, Image, Part, Text, ToolCall, ToolResult, Turn
-from trunkline.types.envelope import Envelope
+from trunkline.types.envelope import NEED, Envelope
 from trunkline.types.failure import Failure, FaultClass, Kind, invalid
 from trunkline.types.wire import Loss
 
@@ -39,6 +39,8 @@ _KINDS: dict[str, tuple[bytes, str]] = {
     "cachedContent": (b'"', "a string"),
 }
 _EMPTY = re.compile(rb"\[\s*\]")
+_MIME = re.compile(rb'"mime(?:T|_t)ype"\s*:\s*"([a-z]+)/')
+_KIND_OF = {"image": "image", "audio": "audio", "video": "video"}
 _MEDIA = (b'"inlineData"', b'"inline_data"', b'"fileData"', b'"file_data"')
 #: Carried, or said by the URL.
 _CARRIED = frozenset({"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "model"})
@@ -73,6 +75,8 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
     settings = read_settings(fields.get("generationConfig"))
     if isinstance(settings, Failure):
         return settings
+    state = b'"thoughtSignature"' in body or b'"thought_signature"' in body
+    cached = "cachedContent" in fields
     return Envelope(
         dialect="gemini_generate",
         operation="chat",
@@ -87,7 +91,28 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
         choices=settings.candidates,
         api_version=target.version,
         sse=target.sse,
+        needs=_needs(settings, body, tools, fields),
+        turns=body.count(b'"role"') or 1,
+        state=state,
+        cached=cached,
+        thread=thread_of(*items_of(fields["contents"])[:1]) if state or cached else "",
     )
+
+
+def _needs(settings: Settings, body: bytes, tools: int, fields: dict[str, msgspec.Raw]) -> int:
+    """Media by their kind, as `mimeType` says it; one that says none may be any file."""
+    bits = settings.needs
+    if any(word in body for word in _MEDIA):
+        kinds = {kind.decode() for kind in _MIME.findall(body)}
+        found = {_KIND_OF.get(kind, "file") for kind in kinds} or {"file"}
+        for word in found:
+            bits |= NEED[word]
+    if tools:
+        bits |= NEED["tools"]
+        choice = fields.get("toolConfig")
+        if choice is not None and b'"ANY"' in bytes(choice):
+            bits |= NEED["forced_tool"]
+    return bits
 
 
 def _wrong_kind(fields: dict[str, msgspec.Raw]) -> Failure | None:

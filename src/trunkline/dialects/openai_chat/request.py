@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
 
-from trunkline.dialects.complaints import complain, given, sized_tokens
+from trunkline.dialects.complaints import ABSENT, complain, flat, given, sized_tokens, speaks, thread_of
 from trunkline.dialects.contract import Target
 from trunkline.dialects.openai_chat.response import once, read_call
 from trunkline.dialects.openai_chat.schema import (
@@ -35,7 +35,7 @@ from trunkline.types.canonical import (
     ToolResult,
     Turn,
 )
-from trunkline.types.envelope import Envelope
+from trunkline.types.envelope import NEED, Envelope
 from trunkline.types.failure import Failure, invalid
 from trunkline.types.wire import Loss
 
@@ -70,6 +70,28 @@ _NOTHING = msgspec.Raw(b"null")
 _TEXT_INPUT = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
 
 
+_NULL = (b"null",)
+#: What is the same as not to have said it: reasoning models take these too (wire-formats.md A.4).
+_UNSET: dict[str, tuple[bytes, ...]] = {
+    "temperature": (b"null", b"1", b"1.0"),
+    "top_p": (b"null", b"1", b"1.0"),
+    "presence_penalty": (b"null", b"0", b"0.0"),
+    "frequency_penalty": (b"null", b"0", b"0.0"),
+    "stop": (b"null", b"[]"),
+    "logprobs": (b"null", b"false"),
+}
+_SOFT = (
+    ("temperature", NEED["temperature"]),
+    ("top_p", NEED["top_p"]),
+    ("top_k", NEED["top_k"]),
+    ("presence_penalty", NEED["penalties"]),
+    ("frequency_penalty", NEED["penalties"]),
+    ("seed", NEED["seed"]),
+    ("stop", NEED["stop"]),
+    ("logprobs", NEED["logprobs"]),
+)
+
+
 def peek(target: Target, body: bytes) -> Envelope | Failure:
     try:
         p = _peeked.decode(body)
@@ -95,7 +117,42 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
         choices=p.n or 1,
         wants_usage=not stream or (p.stream_options is not None and bool(p.stream_options.include_usage)),
         user=p.safety_identifier or p.user or "",
+        metadata=flat(p.metadata),
+        needs=_needs(p, body),
+        turns=len(p.messages),
+        cached=given(p.prompt_cache_key),
+        thread=thread_of(p.prompt_cache_key, *p.messages[:2]) if given(p.prompt_cache_key) else "",
     )
+
+
+def _needs(p: Peeked, body: bytes) -> int:
+    """Media are found by their part's type: in JSON, a text that mentions one has its quotes escaped."""
+    bits = 0
+    if b'"image_url"' in body:
+        bits |= NEED["image"]
+    if b'"input_audio"' in body:
+        bits |= NEED["audio"]
+    if b'"video_url"' in body:
+        bits |= NEED["video"]
+    if b'"file_data"' in body or b'"file_id"' in body:
+        bits |= NEED["file"]
+    if p.tools or p.functions:
+        bits |= NEED["tools"]
+        if given(p.tool_choice) and bytes(p.tool_choice) not in (b'"auto"', b'"none"'):
+            bits |= NEED["forced_tool"]
+    if b"json_schema" in bytes(p.response_format):
+        bits |= NEED["schema"]
+    if p.n is not None and p.n > 1:
+        bits |= NEED["n"]
+    if given(p.reasoning_effort) and bytes(p.reasoning_effort) != b'"none"':
+        bits |= NEED["reasoning"]
+    if len(p.messages) > 1 and speaks(p.messages[-1], b"assistant"):
+        bits |= NEED["prefill"]
+    for name, bit in _SOFT:
+        value = getattr(p, name)
+        if value is not ABSENT and bytes(value) not in _UNSET.get(name, _NULL):
+            bits |= bit
+    return bits
 
 
 # --- to the hub --------------------------------------------------------------------------------------------------

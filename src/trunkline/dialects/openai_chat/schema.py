@@ -38,6 +38,18 @@ class Peeked(msgspec.Struct):
     response_format: Raw = ABSENT
     user: str | None = None
     safety_identifier: str | None = None
+    temperature: Raw = ABSENT
+    top_p: Raw = ABSENT
+    top_k: Raw = ABSENT
+    presence_penalty: Raw = ABSENT
+    frequency_penalty: Raw = ABSENT
+    seed: Raw = ABSENT
+    stop: Raw = ABSENT
+    logprobs: Raw = ABSENT
+    reasoning_effort: Raw = ABSENT
+    tool_choice: Raw = ABSENT
+    metadata: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
 
 
 class FunctionCall(msgspec.Struct):

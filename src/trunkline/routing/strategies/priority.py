@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.routing.strategies.contract import Dice
+from trunkline.routing.strategies.contract import View
 from trunkline.types.fleet import Candidate
 
 
@@ -10,5 +10,5 @@ class Priority:
     name = "priority"
     steady = True
 
-    def order(self, candidates: tuple[Candidate, ...], turn: int, rand: Dice) -> tuple[Candidate, ...]:
+    def order(self, candidates: tuple[Candidate, ...], view: View) -> tuple[Candidate, ...]:
         return candidates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.routing.strategies.contract import Dice
+from trunkline.routing.strategies.contract import View
 from trunkline.types.fleet import Candidate
 
 
@@ -10,8 +10,8 @@ class RoundRobin:
     name = "round_robin"
     steady = False
 
-    def order(self, candidates: tuple[Candidate, ...], turn: int, rand: Dice) -> tuple[Candidate, ...]:
+    def order(self, candidates: tuple[Candidate, ...], view: View) -> tuple[Candidate, ...]:
         if not candidates:
             return candidates
-        at = turn % len(candidates)
+        at = view.turn % len(candidates)
         return candidates[at:] + candidates[:at]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from trunkline.routing.strategies.contract import Dice
+from math import log
+from operator import itemgetter
+
+from trunkline.routing.strategies.contract import View
 from trunkline.types.fleet import Candidate
 
 
@@ -10,15 +13,13 @@ class Weighted:
     name = "weighted"
     steady = False
 
-    def order(self, candidates: tuple[Candidate, ...], turn: int, rand: Dice) -> tuple[Candidate, ...]:
-        left = [c for c in candidates if c.deployment.weight > 0]
+    def order(self, candidates: tuple[Candidate, ...], view: View) -> tuple[Candidate, ...]:
+        # The smallest of exponential times with these rates comes first with a probability in proportion to its weight, and so
+        # does the next one among the rest: one throw and one sort, instead of a draw per place.
         idle = [c for c in candidates if c.deployment.weight <= 0]
-        ranked: list[Candidate] = []
-        while left:
-            point = rand() * sum(c.deployment.weight for c in left)
-            for at, candidate in enumerate(left):
-                point -= candidate.deployment.weight
-                if point < 0.0 or at == len(left) - 1:
-                    ranked.append(left.pop(at))
-                    break
-        return (*ranked, *idle)
+        if len(idle) == len(candidates) - 1:
+            first = next(c for c in candidates if c.deployment.weight > 0)
+            return (first, *idle)
+        drawn = [(log(1.0 - view.rand()) / -c.deployment.weight, c) for c in candidates if c.deployment.weight > 0]
+        drawn.sort(key=itemgetter(0))
+        return (*(c for _, c in drawn), *idle)
