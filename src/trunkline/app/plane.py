@@ -14,6 +14,7 @@ from trunkline.app.jobs import Place, egress_of, job_house, refresh
 from trunkline.app.log import write
 from trunkline.credentials.vault import Vault
 from trunkline.dialects.registry import DIALECTS
+from trunkline.engine.guessing import Evidence
 from trunkline.engine.house import House
 from trunkline.engine.prober import Prober
 from trunkline.jobs.content import Contents
@@ -72,6 +73,7 @@ class Plane:
             books=self.ledger,
             secrets=boot.vault,
             fleet=Fleet(boot.workers),
+            tasks=Evidence(),
             deadlines=deadlines,
             turn=turn,
             snapshot=boot.snapshot,

@@ -238,6 +238,8 @@ class Attempt(msgspec.Struct, eq=False):
             rule = self.x.route.stream
             if not self.first_at:
                 self.first_at = now
+                if len(self.x.attempts) > 1:
+                    self.x.leads(self)
                 if rule.hold is not None:
                     self.x.house.deadlines.move(self, now + rule.hold)
             if rule.hold_tokens is None:
@@ -259,6 +261,7 @@ class Attempt(msgspec.Struct, eq=False):
 
     def _commit_raw(self) -> None:
         """A same-dialect answer too large to hold: relayed as it comes; if it is cut, the transfer is aborted."""
+        self.x.leads(self)
         self.stage = "relaying"
         if not self.first_at:
             self.first_at = self.clock()

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.engine.exchange import Exchange
+from trunkline.routing.conditions import TASK_VARIABLES
 from trunkline.routing.fit import unfit
 from trunkline.routing.plan import plan
 from trunkline.types.constraint import Constraint
@@ -28,6 +29,8 @@ def decide(x: Exchange, route: Route) -> Failure | None:
     judge: Judge | None = x.snapshot.judge
     if judge is not None:
         wanted = judge.wants(route)
+        if wanted & TASK_VARIABLES:
+            x.guess = house.tasks.guess(x)
         if wanted:
             judged = judge.judge(route, facts_of(x, route, wanted))
             route = judged.route

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from trunkline.dialects.contract import Dialect, Target, Voice
-from trunkline.engine.faults import stopped
+from trunkline.engine.faults import lost_race, stopped
 from trunkline.engine.flight import Signal
 from trunkline.engine.house import House
 from trunkline.transport.contract import Call
@@ -70,6 +70,7 @@ class Exchange(msgspec.Struct, eq=False):
     guess: Guess | None = None
     attempts: list[Attempt] = []
     serving: Attempt | None = None
+    winner: Attempt | None = None
     losses: tuple[Loss, ...] = ()
     state: State = "waiting"
     failure: Failure | None = None
@@ -129,9 +130,15 @@ class Exchange(msgspec.Struct, eq=False):
         """Abort whatever is under way (`by`: client, deadline, drain) and wake the line."""
         if not self.cut_by:
             self.cut_by = by
-        if self.attempts:
-            self.attempts[-1].cancel(stopped(by))
+        for attempt in self.attempts:
+            attempt.cancel(stopped(by))
         self.wake()
+
+    def leads(self, attempt: Attempt) -> None:
+        """This attempt shows content first: whatever races it has lost."""
+        for other in self.attempts:
+            if other is not attempt:
+                other.cancel(lost_race())
 
     def wake(self) -> None:
         if self.signal is not None:

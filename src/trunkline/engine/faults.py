@@ -124,6 +124,15 @@ def cancelled(by: str) -> Failure:
     )
 
 
+#: Code of an attempt that was cancelled because another one was faster.
+LOST = "hedge"
+
+
+def lost_race() -> Failure:
+    """Another attempt of the same exchange showed content first: nobody's fault (reliability.md 1, rule 13)."""
+    return cancelled(LOST)
+
+
 def stopped(by: str) -> Failure:
     """Why an exchange was stopped: the client left, its deadline passed, or this server's drain ran out."""
     match by:

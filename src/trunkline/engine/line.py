@@ -5,14 +5,12 @@ from __future__ import annotations
 import traceback
 from collections.abc import Awaitable, Callable
 
-from trunkline.engine.attempt import Attempt
 from trunkline.engine.deciding import decide
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.faults import cancelled, internal, stopped
-from trunkline.engine.flight import Flight, Signal
-from trunkline.engine.intent import intent
-from trunkline.engine.leg import build, relay_for
+from trunkline.engine.flight import Flight
 from trunkline.engine.outcome import close
+from trunkline.engine.race import prepare, race
 from trunkline.routing.course import Course
 from trunkline.types.failure import Failure, Kind, refused
 from trunkline.types.plan import Try, Wait
@@ -91,59 +89,14 @@ async def serve(x: Exchange) -> Failure | None:
     while not x.cut_by:
         step = course.next(house.loop.time())
         if isinstance(step, Try):
-            candidate = step.candidate
-            leg = build(x, candidate)
-            if isinstance(leg, Failure):
-                course.skipped(candidate, leg)
-                continue
-            attempt = Attempt.of(x, step, leg, relay_for(x, leg, candidate))
-            await run_attempt(x, attempt)
-            failed = attempt.failure
-            if failed is None or attempt.committed:
+            attempt = prepare(x, course, step)
+            if attempt is not None and await race(x, course, attempt):
                 return None
-            course.failed(candidate, failed, house.loop.time())
         elif isinstance(step, Wait):
             await x.wait(step.seconds)
         else:
             return step.failure
     return stopped(x.cut_by)
-
-
-async def run_attempt(x: Exchange, attempt: Attempt) -> None:
-    """From dispatch to the attempt's end; the fleet learns of it at once."""
-    house = x.house
-    x.attempts.append(attempt)
-    if not x.intended:
-        x.intended = True
-        house.books.intent(x.id, lambda: intent(x, attempt))
-    x.call.watcher = x
-    attempt.begin()
-    if attempt.stage != "closed":
-        x.signal = signal = Signal(house.loop, house.turn, x.light)
-        try:
-            await signal
-        finally:
-            x.signal = None
-    observe(x, attempt)
-
-
-def observe(x: Exchange, attempt: Attempt) -> None:
-    """routing.observe: health, permits, budgets; a change of state is one log line."""
-    house, now = x.house, x.house.loop.time()
-    failure = attempt.failure
-    if failure is None:
-        change = house.fleet.served(attempt.candidate, now, way=attempt.way)
-        if change is None:
-            return
-        changes = [change]
-    elif failure.penalty == "nothing":
-        house.fleet.released(attempt.candidate, way=attempt.way)
-        changes = []
-    else:
-        key = x.principal.key_id if x.principal is not None else ""
-        changes = house.fleet.failed(attempt.candidate, failure, now, house.rand(), key=key, way=attempt.way)
-    for change in changes:
-        house.log("fleet", {"subject": change.subject, "state": change.state, "reason": change.reason})
 
 
 def unknown_model(x: Exchange, model: str) -> Failure:

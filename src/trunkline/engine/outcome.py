@@ -18,7 +18,7 @@ _SDK_RETRIES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 
 def close(x: Exchange, failure: Failure | None) -> None:
     """Decide the ending, write the record, and let the ending out when the record is as durable as configured."""
-    last = x.attempts[-1] if x.attempts else None
+    last = x.winner or (x.attempts[-1] if x.attempts else None)
     served = last is not None and failure is None
     if served and last is not None and last.failure is not None:
         failure = last.failure
@@ -61,6 +61,7 @@ def _written_up(x: Exchange) -> Record:
         for attempt in x.attempts:
             attempt.upstream = None
         x.attempts = []
+        x.winner = None
         x.serving = None
 
 

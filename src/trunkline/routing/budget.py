@@ -7,6 +7,27 @@ PER_SECOND = 3.0
 SPAN = 10.0
 
 
+class HedgeBudget:
+    """By route: every request earns `max_extra` of a hedge, and what has been earned lasts for `CAP` hedges at most."""
+
+    CAP = 10.0
+    __slots__ = ("_earned",)
+
+    def __init__(self) -> None:
+        self._earned: dict[str, float] = {}
+
+    def earn(self, route: str, share: float) -> None:
+        earned = self._earned.get(route, 0.0) + share
+        self._earned[route] = earned if earned < self.CAP else self.CAP
+
+    def take(self, route: str) -> bool:
+        earned = self._earned.get(route, 0.0)
+        if earned < 1.0:
+            return False
+        self._earned[route] = earned - 1.0
+        return True
+
+
 class RetryBudget:
     """Token bucket over 10 s: 10 % of the requests plus 3 a second, divided by the workers."""
 

@@ -102,6 +102,22 @@ class Course(msgspec.Struct, eq=False):
         sizes = [c.deployment.context_tokens or 0 for c, f in self.failures if f.fault is FaultClass.CONTEXT]
         return max(sizes) if sizes else None
 
+    def hedge(self, now: float) -> Try | None:
+        """A second attempt beside the first: on a healthy candidate that has not been tried, if both budgets allow it and the
+        retry budget is at least half full."""
+        if self._stop is not None or self.attempts >= MAX_ATTEMPTS or self.deadline - now < MIN_LEFT:
+            return None
+        candidate = next(
+            (c for c in self.plan.order if id(c) not in self._tried and self.fleet.standing(c, now) is OK), None
+        )
+        if candidate is None:
+            return None
+        budget = self.fleet.budget(self.route, candidate, now)
+        if budget.remaining(now) < budget.cap / 2.0 or not self.fleet.hedges.take(self.route.name):
+            return None
+        budget.take(now)
+        return self._try(candidate, "hedge", now)
+
     # --- telling ---------------------------------------------------------------------------------------------------
     def failed(self, candidate: Candidate, failure: Failure, now: float) -> None:
         """An attempt ended badly before commitment."""

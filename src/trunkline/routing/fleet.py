@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from trunkline.routing.affinity import Affinity
-from trunkline.routing.budget import RetryBudget
+from trunkline.routing.budget import HedgeBudget, RetryBudget
 from trunkline.routing.health import SLOW_START, CredentialHealth, EndpointHealth
 from trunkline.routing.speed import Speeds
 from trunkline.types.constraint import Constraint
@@ -67,6 +67,7 @@ class Fleet:
         self.named: dict[str, tuple[str, ...]] = {}
         self.affinity = Affinity()
         self.speeds = Speeds()
+        self.hedges = HedgeBudget()
         self.troubled: set[str] = set()
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -95,6 +96,10 @@ class Fleet:
         if self.inflight[candidate.deployment.name] >= candidate.deployment.limits.concurrency:
             return Standing("full")
         return OK
+
+    def learning(self, route: Route) -> bool:
+        """Somebody looks at how fast the deployments of this route are."""
+        return route.hedge is not None or route.timeouts.learned or route.balance in ("least_latency", "least_cost")
 
     def ejected(self) -> tuple[str, ...]:
         """Names of deployments that are out of health now."""

@@ -19,8 +19,12 @@ HALF_LIFE = 300.0
 ENOUGH = 200
 
 
-def size_class(input_tokens: int) -> int:
-    return bisect_left(SIZES, input_tokens)
+def size_class(input_tokens: int, stream: bool) -> int:
+    """Streams and whole answers are measured apart: a whole answer shows its first content with its last."""
+    return bisect_left(SIZES, input_tokens) + (0 if stream else WHOLE)
+
+
+WHOLE = len(SIZES) + 1
 
 
 class Speed:
@@ -88,6 +92,8 @@ class Speeds:
             return found
         for distance in range(1, len(SIZES) + 1):
             for near in (size - distance, size + distance):
+                if near // WHOLE != size // WHOLE:
+                    continue
                 found = self._by.get((deployment, near))
                 if found is not None:
                     return found

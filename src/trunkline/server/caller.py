@@ -31,6 +31,7 @@ _LABELS = {
     b"x-trunkline-feature": "feature",
     b"x-trunkline-user": "user",
     b"x-trunkline-session": "session",
+    b"x-trunkline-task": "task",
 }
 _OTHERS = frozenset({b"x-trunkline-metadata", b"x-trunkline-deadline-ms", b"x-trunkline-require", b"traceparent"})
 _HEARD = _AUTH | _OTHERS | _LABELS.keys()

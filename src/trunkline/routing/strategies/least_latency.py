@@ -40,7 +40,7 @@ def score(candidate: Candidate, view: View) -> float:
     fleet = view.fleet
     name = candidate.deployment.name
     waiting = fleet.inflight.get(name, 0)
-    speed = fleet.speeds.of(name, size_class(view.asked.input_tokens))
+    speed = fleet.speeds.of(name, size_class(view.asked.input_tokens, view.asked.stream))
     if speed is None or view.now - speed.seen_at > STALE:
         return 0.0 if waiting == 0 else _UNSEEN_BUSY + waiting
     tokens = fleet.speeds.expected_output(view.route, view.asked.max_output_tokens)
