@@ -213,7 +213,9 @@ def test_dropped_parameters_in_every_dialect(tmp_path: Path, client: str) -> Non
     async def scene(rig: Rig) -> None:
         answer, record = await ask(rig, "cheapest", client, more=warm)
         assert answer.status == 200
-        assert len(record.losses) == 0 or "temperature" in record.losses[0]["field"]
+        # In the same dialect it passes as it is; the provider decides (wire-formats.md C.2: it may ignore it).
+        lost = [loss["field"] for loss in record.losses if "temp" in loss["field"]]
+        assert lost == ([] if client == "gemini" else ["temperature"])
 
     play(tmp_path, scene)
 
@@ -244,7 +246,7 @@ def test_a_conversation_with_a_session_stays_where_it_is(tmp_path: Path) -> None
         fault(rig, twin, {"fault": "status:500"})
         second = said((await ask(rig, "sticky", session="d"))[0])[1]
         assert second != first
-        rig.twins[twin].board.clear()
+        fault(rig, twin)
         assert said((await ask(rig, "sticky", session="d"))[0])[1] == second
 
     play(tmp_path, scene)

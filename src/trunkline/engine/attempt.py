@@ -216,11 +216,11 @@ class Attempt(msgspec.Struct, eq=False):
                 self.longest_gap = gap
             if out:
                 self.last_at = now
-                x = self.x
-                if not x.gone:
-                    x.call.write(out)
+                self.x.show(out)
         elif out:
             self._hold(out, now)
+        elif relay.content and not self.first_at:
+            self.first_at = now  # it repeats what the client has: alive, with nothing to show yet
         if relay.error is not None:
             self._fail(failed_answer(self))
         elif relay.broken:
@@ -256,8 +256,8 @@ class Attempt(msgspec.Struct, eq=False):
         self.last_at = self.x.shown_at = self.clock()
         self._show_head(self.x.dialect_content_type())
         held, self.held = self.held, []
-        if held and not self.x.gone:
-            self.x.call.write(held[0] if len(held) == 1 else b"".join(held))
+        if held:
+            self.x.show(held[0] if len(held) == 1 else b"".join(held))
 
     def _commit_raw(self) -> None:
         """A same-dialect answer too large to hold: relayed as it comes; if it is cut, the transfer is aborted."""
@@ -302,8 +302,7 @@ class Attempt(msgspec.Struct, eq=False):
             self._commit()
         if tail:
             self.last_at = self.clock()
-            if not self.x.gone:
-                self.x.call.write(tail)
+            self.x.show(tail)
         self.x.terminator = "provider" if terminated else "supplied"
         self.answer = relay.answer
         self._close()

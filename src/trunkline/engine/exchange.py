@@ -71,6 +71,8 @@ class Exchange(msgspec.Struct, eq=False):
     attempts: list[Attempt] = []
     serving: Attempt | None = None
     winner: Attempt | None = None
+    delivered: list[bytes] | None = None  # what the client has of a stream that may be spliced
+    splicing: bool = False
     losses: tuple[Loss, ...] = ()
     state: State = "waiting"
     failure: Failure | None = None
@@ -170,10 +172,22 @@ class Exchange(msgspec.Struct, eq=False):
     def _next_deadline(self, now: float) -> float:
         return self.keepalive_at if self.keepalive_at > now else now + 60.0
 
+    def show(self, data: bytes) -> None:
+        """Content, or what belongs to it, goes to the client."""
+        if self.delivered is not None:
+            self.delivered.append(data)
+        if not self.gone:
+            self.call.write(data)
+
     # --- the head --------------------------------------------------------------------------------------------------
     def keep_alive(self, now: float) -> None:
         """Keep-alive while holding (reliability.md 2.3): commits the head, not the content."""
-        if not self.keepalive_at or now < self.keepalive_at or self.state != "waiting" or self.gone:
+        if (
+            not self.keepalive_at
+            or now < self.keepalive_at
+            or (self.state != "waiting" and not self.splicing)
+            or self.gone
+        ):
             return
         assert self.route is not None
         self.keepalive_at = now + self.route.stream.keepalive_every

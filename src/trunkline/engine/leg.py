@@ -98,7 +98,17 @@ def relay_for(x: Exchange, leg: Leg, candidate: Candidate) -> StreamRelay | None
     assert facts is not None and route is not None
     if not facts.stream:
         return None
-    options = StreamOptions(
+    options = options_for(x, leg, candidate)
+    if leg.same:
+        return x.chat.tap(options)
+    return Translation(leg.upstream.reader(options), x.chat.writer(options))
+
+
+def options_for(x: Exchange, leg: Leg, candidate: Candidate) -> StreamOptions:
+    """How this leg's stream is read and written."""
+    facts, route = x.facts, x.route
+    assert facts is not None and route is not None
+    return StreamOptions(
         strip_usage=leg.same and not facts.wants_usage,
         on_malformed=route.stream.on_malformed,
         max_event=MEDIA_EVENT_BYTES if leg.upstream.name == "gemini_generate" else EVENT_BYTES,
@@ -110,9 +120,6 @@ def relay_for(x: Exchange, leg: Leg, candidate: Candidate) -> StreamRelay | None
         choices=facts.choices,
         structured=facts.output_schema,
     )
-    if leg.same:
-        return x.chat.tap(options)
-    return Translation(leg.upstream.reader(options), x.chat.writer(options))
 
 
 def _spliced(x: Exchange, model: str) -> bytes | Failure:

@@ -11,6 +11,7 @@ from trunkline.engine.faults import cancelled, internal, stopped
 from trunkline.engine.flight import Flight
 from trunkline.engine.outcome import close
 from trunkline.engine.race import prepare, race
+from trunkline.engine.rescue import remembers, rescue
 from trunkline.routing.course import Course
 from trunkline.types.failure import Failure, Kind, refused
 from trunkline.types.plan import Try, Wait
@@ -86,11 +87,15 @@ async def serve(x: Exchange) -> Failure | None:
         x.keepalive_at = x.call.head_at + route.stream.keepalive_after
     course = Course(route, x.plan, house.fleet, x.deadline, house.rand)
     x.planned_at = house.loop.time()
+    if remembers(x):
+        x.delivered = []
     while not x.cut_by:
         step = course.next(house.loop.time())
         if isinstance(step, Try):
             attempt = prepare(x, course, step)
             if attempt is not None and await race(x, course, attempt):
+                if x.delivered is not None:
+                    await rescue(x, course)
                 return None
         elif isinstance(step, Wait):
             await x.wait(step.seconds)

@@ -60,6 +60,7 @@ def _written_up(x: Exchange) -> Record:
     finally:
         for attempt in x.attempts:
             attempt.upstream = None
+        x.delivered = None
         x.attempts = []
         x.winner = None
         x.serving = None

@@ -95,9 +95,9 @@ def _hedge_at(x: Exchange, first: Attempt) -> float:
     rule = route.hedge
     if rule is None:
         return 0.0
-    house.fleet.hedges.earn(route.name, rule.max_extra)
     if len(x.attempts) > 1:  # one hedge per exchange, and only of its first attempt
         return 0.0
+    house.fleet.hedges.earn(route.name, rule.max_extra)
     after = rule.after
     if rule.percentile is not None:
         speed = house.fleet.speeds.of(first.candidate.deployment.name, size_class(x.asked.input_tokens, x.asked.stream))

@@ -118,6 +118,18 @@ class Course(msgspec.Struct, eq=False):
         budget.take(now)
         return self._try(candidate, "hedge", now)
 
+    def splice(self, now: float, model: str) -> Try | None:
+        """Another candidate to go on with after a break: healthy, not tried yet, and of this model, if one is named."""
+        if self.attempts >= MAX_ATTEMPTS or self.deadline - now < MIN_LEFT:
+            return None
+        for candidate in self.plan.order:
+            deployment = candidate.deployment
+            if id(candidate) in self._tried or (model and (deployment.base_model or deployment.model) != model):
+                continue
+            if self.fleet.standing(candidate, now) is OK:
+                return self._try(candidate, "splice", now)
+        return None
+
     # --- telling ---------------------------------------------------------------------------------------------------
     def failed(self, candidate: Candidate, failure: Failure, now: float) -> None:
         """An attempt ended badly before commitment."""
