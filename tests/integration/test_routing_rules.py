@@ -51,6 +51,9 @@ routes:
   cheapest: {use: [gpt, claude, gemini], balance: least_cost}
   hedged: {use: [gpt, old], hedge: {after: 2s, max_extra: 20%}}
   sticky: {use: [claude, gpt, gemini], balance: round_robin}
+  shadowed: {use: [gpt], shadow: {use: claude, max_inflight: 2}}
+  shadowed-eu: {use: [claude-eu], shadow: {use: gpt}, require: {region: [eu]}}
+  ill: {rules: [{when: '"gpt" in ejected', use: [gemini]}], otherwise: [gpt, claude]}
   canary: {use: [gpt], split: {by: session, arms: {new: {percent: 30%, use: [claude]}}}}
 """
 
@@ -309,5 +312,61 @@ def test_an_attempt_that_fails_while_its_hedge_runs_leaves_the_hedge_to_serve(tm
         assert answer.status in (200, 504)
         assert record.attempts[1].reason == "hedge"
         assert len(record.attempts) == 2
+
+    play(tmp_path, scene)
+
+
+def test_a_shadow_gets_a_copy_that_nobody_waits_for(tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        fault(rig, "anthropic", {"fault": "first_token:5000"})
+        path, headers, body = request("openai", "shadowed", rig.key, True, "Say something.")
+        started = rig.loop.time()
+        answers = await asyncio.gather(*[rig.send("POST", path, headers, json.dumps(body).encode()) for _ in range(4)])
+        assert {said(answer)[:2] for answer in answers} == {(200, "gpt")}
+        assert rig.loop.time() - started < 4.0
+        await asyncio.sleep(20)
+        copies = [r for r in rig.records if r.surface == "shadow"]
+        own = [r for r in rig.records if r.surface != "shadow"]
+        assert (len(own), len(copies)) == (4, 2)  # two at once are the most
+        assert {r.metadata["shadow_of"] for r in copies} < {r.id for r in own}
+        assert {(r.outcome, r.attempts[0].deployment) for r in copies} == {("ok", "claude")}
+        assert all(r.usage and r.key_id for r in copies)
+        rig.records.clear()
+        fault(rig, "anthropic", {"fault": "status:500"})
+        answer, _ = await ask(rig, "shadowed")
+        assert said(answer)[:2] == (200, "gpt")
+
+    play(tmp_path, scene)
+
+
+def test_a_shadow_is_bound_by_the_same_constraints(tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        answer, _ = await ask(rig, "shadowed-eu")
+        assert said(answer)[:2] == (200, "claude-eu")
+        await asyncio.sleep(5)
+        assert rig.records == []
+
+    play(tmp_path, scene)
+
+
+def test_a_rule_can_look_at_the_fleet(tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        assert said((await ask(rig, "ill"))[0]) == (200, "gpt", "")
+        fault(rig, "openai", {"fault": "refuse"})
+        for _ in range(3):
+            await ask(rig, "ill")
+        assert said((await ask(rig, "ill"))[0]) == (200, "gemini", "1")
+
+    play(tmp_path, scene)
+
+
+def test_a_capability_that_the_provider_denies_is_looked_for_elsewhere(tmp_path: Path) -> None:
+    """F10: the twin refuses the temperature of a reasoning model; Claude takes none either, but drops it in translation."""
+
+    async def scene(rig: Rig) -> None:
+        answer, record = await ask(rig, "assistant", more={"temperature": 0.2})
+        assert answer.status == 200
+        assert [(a.deployment, a.class_) for a in record.attempts][:1] == [("gpt", "F10")]
+        assert record.attempts[-1].class_ == "ok"
 
     play(tmp_path, scene)

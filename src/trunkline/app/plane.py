@@ -134,7 +134,7 @@ class Plane:
 
     def _know(self) -> None:
         for route in self.boot.snapshot.routes.values():
-            for candidate in (*route.use, *route.fallback):
+            for candidate in route.everyone():
                 self.house.fleet.know(candidate)
 
     def _refresh(self) -> None:

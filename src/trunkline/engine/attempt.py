@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.dialects.contract import Answer, StreamRelay
-from trunkline.engine.due import FINISH_GRACE, next_look
+from trunkline.engine.due import FINISH_GRACE, next_look, timeouts_of
 from trunkline.engine.exchange import Exchange
 from trunkline.engine.faults import broken_body, broken_stream, from_fault, silent
 from trunkline.engine.leg import Leg
@@ -78,7 +78,8 @@ class Attempt(msgspec.Struct, eq=False):
         clock = x.house.loop.time
         now = clock()
         number = len(x.attempts) + 1
-        return cls(x, step.candidate, step.reason, leg, relay, x.route.timeouts, number, now, now, now, clock)
+        timeouts = timeouts_of(x, step.candidate)
+        return cls(x, step.candidate, step.reason, leg, relay, timeouts, number, now, now, now, clock)
 
     # --- life ------------------------------------------------------------------------------------------------------
     def begin(self) -> None:

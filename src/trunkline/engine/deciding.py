@@ -26,7 +26,7 @@ def decide(x: Exchange, route: Route) -> Failure | None:
     facts, house, principal = x.facts, x.house, x.principal
     assert facts is not None and principal is not None
     more = constraints_of(principal, x.labels)
-    judge: Judge | None = x.snapshot.judge
+    judge: Judge | None = x.snapshot.judge if x.shadow is None else None  # what holds for a copy has been decided
     if judge is not None:
         wanted = judge.wants(route)
         if wanted & TASK_VARIABLES:

@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from trunkline.routing.speed import size_class
+from trunkline.types.fleet import Candidate, Timeouts
+
 if TYPE_CHECKING:
     from trunkline.engine.attempt import Attempt
+    from trunkline.engine.exchange import Exchange
 
 FINISH_GRACE = 1.0  # a finished stream waits this long for usage and the end of the transfer
+
+
+#: Between these and the default a learned time to first content may lie, seconds (reliability.md 2.5).
+LEARNED_LEAST = 2.0
+LEARNED_SHARE = 0.999
+
+
+def timeouts_of(x: Exchange, candidate: Candidate) -> Timeouts:
+    """The deployment's own go before the route's; `learned` looks at what the deployment has shown."""
+    assert x.route is not None
+    timeouts = candidate.deployment.timeouts or x.route.timeouts
+    if not timeouts.learned or not x.asked.stream:
+        return timeouts
+    speed = x.house.fleet.speeds.of(candidate.deployment.name, size_class(x.asked.input_tokens, stream=True))
+    seen = speed.percentile(LEARNED_SHARE) if speed is not None else None
+    if seen is None:
+        return timeouts
+    return replace(timeouts, first_token=min(max(LEARNED_LEAST, seen), timeouts.first_token))
 
 
 def next_look(a: Attempt, now: float) -> float:

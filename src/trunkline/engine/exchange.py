@@ -73,6 +73,7 @@ class Exchange(msgspec.Struct, eq=False):
     winner: Attempt | None = None
     delivered: list[bytes] | None = None  # what the client has of a stream that may be spliced
     splicing: bool = False
+    shadow: Route | None = None  # of a copy that nobody waits for: where it goes
     losses: tuple[Loss, ...] = ()
     state: State = "waiting"
     failure: Failure | None = None

@@ -81,4 +81,6 @@ class House(msgspec.Struct, kw_only=True, eq=False):
     version: str = ""
     live: set[Exchange] = set()
     pumps: int = 0
+    shadows: int = 0
+    shadows_left_out: int = 0
     drained: Callable[[], None] | None = None

@@ -12,6 +12,7 @@ from trunkline.engine.flight import Flight
 from trunkline.engine.outcome import close
 from trunkline.engine.race import prepare, race
 from trunkline.engine.rescue import remembers, rescue
+from trunkline.engine.shadow import shadow_of
 from trunkline.routing.course import Course
 from trunkline.types.failure import Failure, Kind, refused
 from trunkline.types.plan import Try, Wait
@@ -34,6 +35,7 @@ async def run(x: Exchange, serving: Serving | None = None) -> None:
         close(x, failure)
     finally:
         x.house.live.discard(x)
+        x.house.shadows -= x.shadow is not None
         if x.house.drained is not None and not x.house.live:
             x.house.drained()
 
@@ -72,7 +74,7 @@ async def serve(x: Exchange) -> Failure | None:
     if isinstance(decision, Failure):
         return decision
     x.principal = decision
-    route = x.snapshot.routes.get(facts.model)
+    route = x.shadow or x.snapshot.routes.get(facts.model)
     if route is None:
         return unknown_model(x, facts.model)
     refusal = decide(x, route)
@@ -80,12 +82,15 @@ async def serve(x: Exchange) -> Failure | None:
     if refusal is not None:
         return refusal
     assert x.plan is not None
+    copy = shadow_of(x)
+    if copy is not None:
+        house.turn.work(Flight(run(copy)).step)
     x.deadline = x.call.head_at + route.timeouts.total
     if "deadline_s" in x.labels:  # validated by the front door
         x.deadline = min(x.deadline, x.call.head_at + float(x.labels["deadline_s"]))
     if route.stream.keepalive_after is not None and (facts.stream or route.stream.keepalive_answer):
         x.keepalive_at = x.call.head_at + route.stream.keepalive_after
-    course = Course(route, x.plan, house.fleet, x.deadline, house.rand)
+    course = Course(route, x.plan, house.fleet, x.deadline, house.rand, facts.needs, facts.dialect)
     x.planned_at = house.loop.time()
     if remembers(x):
         x.delivered = []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from trunkline.routing.fleet import OK, Fleet
+from trunkline.types.envelope import SOFT_NEEDS
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.fleet import Candidate, Route
 from trunkline.types.plan import AttemptReason, GiveUp, Plan, Step, Try, Wait
@@ -19,10 +20,7 @@ STATED_JITTER = 0.1
 _FINAL = frozenset(
     {
         FaultClass.CLIENT,
-        FaultClass.REFUSAL,
         FaultClass.CANCELLED,
-        FaultClass.OURS,
-        FaultClass.CAPABILITY,
     }
 )
 
@@ -30,7 +28,8 @@ _FINAL = frozenset(
 class Course(msgspec.Struct, eq=False):
     """Walks a plan. `next(now)` says what to do; `failed` tells it what came of a `Try`.
 
-    `deadline` is loop seconds: arrival + min(total, the caller's own).
+    `deadline` is loop seconds: arrival + min(total, the caller's own). `needs` are what the request needs, bits of `NEED`;
+    `dialect` is what it is written in.
     """
 
     route: Route
@@ -38,6 +37,8 @@ class Course(msgspec.Struct, eq=False):
     fleet: Fleet
     deadline: float
     rand: Callable[[], float]
+    needs: int = 0
+    dialect: str = ""
     attempts: int = 0
     failures: list[tuple[Candidate, Failure]] = []
     _tried: set[int] = set()
@@ -47,6 +48,7 @@ class Course(msgspec.Struct, eq=False):
     _stated: bool = False
     _queued: bool = False
     _stop: Failure | None = None
+    _declared_only: bool = False
 
     # --- asking ----------------------------------------------------------------------------------------------------
     def next(self, now: float) -> Step:
@@ -79,6 +81,8 @@ class Course(msgspec.Struct, eq=False):
         for candidate in self.plan.order:
             if id(candidate) in self._tried:
                 continue
+            if self._declared_only and not self._declares(candidate):
+                continue
             if larger is not None and (candidate.deployment.context_tokens or 0) <= larger:
                 continue
             standing = self.fleet.standing(candidate, now)
@@ -96,6 +100,15 @@ class Course(msgspec.Struct, eq=False):
                 continue
             return candidate
         return None
+
+    def _declares(self, candidate: Candidate) -> bool:
+        """After a capability mismatch only candidates of another model qualify, if what is known of them lacks nothing that
+        the request needs; what would be dropped on the way there is not needed."""
+        missed = {c.deployment.model for c, f in self.failures if f.fault is FaultClass.CAPABILITY}
+        deployment = candidate.deployment
+        translated = self.dialect not in deployment.dialects
+        needs = self.needs & ~SOFT_NEEDS if translated or self.route.on_unsupported == "drop" else self.needs
+        return deployment.model not in missed and not deployment.lacks & needs
 
     def _larger_context(self) -> int | None:
         """After a context-length failure only candidates with a larger declared context qualify."""
@@ -134,9 +147,11 @@ class Course(msgspec.Struct, eq=False):
     def failed(self, candidate: Candidate, failure: Failure, now: float) -> None:
         """An attempt ended badly before commitment."""
         self.failures.append((candidate, failure))
-        if failure.fault in _FINAL:
+        if failure.fault in _FINAL or (failure.fault is FaultClass.REFUSAL and "F9" not in self.route.failover_on):
             self._stop = failure
             return
+        if failure.fault is FaultClass.CAPABILITY:
+            self._declared_only = True
         if self._retry_same(candidate, failure, now):
             return
         if failure.fault is not FaultClass.OVERLOAD and failure.fault.value not in self.route.failover_on:

@@ -99,7 +99,12 @@ class Fleet:
 
     def learning(self, route: Route) -> bool:
         """Somebody looks at how fast the deployments of this route are."""
-        return route.hedge is not None or route.timeouts.learned or route.balance in ("least_latency", "least_cost")
+        return (
+            route.hedge is not None
+            or route.timeouts.learned
+            or route.balance in ("least_latency", "least_cost")
+            or any(c.deployment.timeouts is not None and c.deployment.timeouts.learned for c in route.use)
+        )
 
     def ejected(self) -> tuple[str, ...]:
         """Names of deployments that are out of health now."""
@@ -230,6 +235,12 @@ class Fleet:
     def know(self, candidate: Candidate) -> None:
         """Register a candidate's endpoint, so that a failure of its address reaches it."""
         self._endpoint(candidate.endpoint, candidate.address)
+        self._named(candidate)
+
+    def _named(self, candidate: Candidate) -> None:
+        known = self.named.get(candidate.endpoint, ())
+        if candidate.deployment.name not in known:
+            self.named[candidate.endpoint] = (*known, candidate.deployment.name)
 
     def _endpoint(self, name: str, address: str) -> EndpointHealth:
         endpoint = self.endpoints.get(name)

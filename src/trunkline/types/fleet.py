@@ -181,6 +181,17 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     rule_text: str = ""
     rules: tuple[Rule, ...] = ()
 
+    def everyone(self) -> tuple[Candidate, ...]:
+        """Whoever may be asked under this route, whichever rule, arm or shadow it is."""
+        found = [*self.use, *self.fallback]
+        for rule in self.rules:
+            found += [*rule.route.use, *rule.route.fallback]
+        if self.split is not None:
+            found += [candidate for arm in self.split.arms for candidate in arm.use]
+        if self.shadow is not None:
+            found.append(self.shadow.use)
+        return tuple(found)
+
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of `rules:`. `when` is its condition as written; `route` what holds when it matches; `refuse` is what the
