@@ -9,15 +9,21 @@ import msgspec
 from trunkline.app.boot import Boot
 from trunkline.dialects.contract import Dialect, Target
 from trunkline.dialects.registry import DIALECTS
+from trunkline.engine.deciding import Seen, asked_of, constraints_of, gather
+from trunkline.engine.guessing import told
 from trunkline.engine.leg import DEFAULT_OUTPUT_TOKENS, no_chat
 from trunkline.providers import PROVIDERS
 from trunkline.providers.contract import Outgoing
+from trunkline.routing.conditions import TASK_VARIABLES
 from trunkline.routing.fleet import Fleet
 from trunkline.routing.plan import plan
 from trunkline.types.canonical import ChatRequest
-from trunkline.types.envelope import Envelope
+from trunkline.types.constraint import Constraint, dollars
+from trunkline.types.envelope import Envelope, needs_named
+from trunkline.types.facts import Judge
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Candidate, Route
+from trunkline.types.principal import Principal
 from trunkline.types.wire import DialectName, Loss
 
 DICE = 0.5  # `explain` is repeatable: a weighted route shows the order of the middle throw
@@ -49,6 +55,11 @@ class Explanation(msgspec.Struct, kw_only=True):
     strategy: str = ""
     legs: list[LegShown] = []
     dropped: list[str] = []
+    rule: str = ""
+    task: str = ""
+    arm: str = ""
+    constraints: list[str] = []
+    notes: list[str] = []
     retry: str = ""
     timeouts: str = ""
 
@@ -66,10 +77,20 @@ def prompt_request(dialect: str, model: str, prompt: str, stream: bool) -> bytes
     return json.dumps(body).encode()
 
 
+class Supposed(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is supposed to ask, with which headers (`x-trunkline-*` without the prefix), and when (epoch seconds)."""
+
+    principal: Principal = Principal(key_id="explain")
+    labels: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    wall: float = 0.0
+    ejected: tuple[str, ...] = ()
+
+
 def explain_request(
-    boot: Boot, dialect_name: str, body: bytes, *, model: str = "", stream: bool = False
+    boot: Boot, dialect_name: str, body: bytes, supposed: Supposed, *, model: str = "", stream: bool = False
 ) -> Explanation:
-    """Facts → route → plan → legs. A refusal is said where it would happen."""
+    """Facts → rule → constraints → plan → legs. A refusal is said where it would happen."""
     dialect = DIALECTS[dialect_name]
     gemini = dialect_name == "gemini_generate"
     target = Target(
@@ -86,10 +107,30 @@ def explain_request(
     if route is None:
         shown.refusal = f"no route is called '{facts.model}'; there are: {', '.join(sorted(boot.snapshot.routes))}"
         return shown
-    made = plan(route, Fleet(), 0.0, lambda: DICE)
-    shown.route, shown.strategy = route.name, made.strategy
+    guess = told(supposed.labels, facts)
+    more = constraints_of(supposed.principal, supposed.labels)
+    judge: Judge | None = boot.snapshot.judge
+    if judge is not None:
+        hour = int(supposed.wall // 3600) % 24
+        seen = Seen(guess=guess, headers=supposed.headers, hour=hour, ejected=supposed.ejected)
+        judged = judge.judge(route, gather(facts, supposed.principal, supposed.labels, seen))
+        route, more = judged.route, judged.constraints + more
+        shown.notes = [f"could not be evaluated: {when}" for when in judged.erred]
+        if judge.wants(route) & TASK_VARIABLES:
+            shown.task = f"{guess.label} ({guess.confidence:.2f}, by {guess.source}), {guess.difficulty}"
+        if judged.refusal is not None:
+            shown.rule = _rule(route)
+            shown.refusal = judged.refusal.message
+            return shown
+    shown.rule = _rule(route)
+    asked = asked_of(facts, supposed.principal, supposed.labels, route, supposed.wall)
+    made = plan(route, Fleet(), 0.0, lambda: DICE, asked, more)
+    shown.route, shown.strategy, shown.arm = route.name, made.strategy, made.arm
+    shown.constraints = [_constraint(constraint) for constraint in made.constraints]
+    if made.refusal is not None:
+        shown.refusal = made.refusal.message
     shown.legs = [_leg(dialect, facts, body, candidate) for candidate in made.order]
-    shown.dropped = [f"{d.candidate.deployment.name} ({d.reason} {d.detail})" for d in made.dropped]
+    shown.dropped = [f"{d.candidate.deployment.name} ({d.reason}: {d.detail})" for d in made.dropped]
     shown.retry, shown.timeouts = _retry(route), _timeouts(route)
     return shown
 
@@ -164,11 +205,25 @@ def _facts(facts: Envelope) -> str:
         parts.append(f"at most {facts.max_output_tokens} output tokens")
     if facts.tools:
         parts.append(f"{facts.tools} tools")
-    if facts.images:
-        parts.append("images")
-    if facts.output_schema:
-        parts.append("output schema")
+    if facts.needs:
+        parts.append(f"needs {', '.join(needs_named(facts.needs))}")
     return ", ".join(parts)
+
+
+def _rule(route: Route) -> str:
+    return (
+        f"{route.rule}: {route.rule_text}" if route.rule else "none matched: otherwise" if route.use else "none matched"
+    )
+
+
+def _constraint(constraint: Constraint) -> str:
+    said = [f"{name} is {' or '.join(values)}" for name, values in constraint.require.items()]
+    said += [f"{name} is not {' or '.join(values)}" for name, values in constraint.forbid.items()]
+    if constraint.max_price is not None:
+        for words, most in (("input", constraint.max_price.input), ("output", constraint.max_price.output)):
+            if most is not None:
+                said.append(f"{words} at most {dollars(most)} a million tokens")
+    return f"{constraint.origin}: {', '.join(said)}"
 
 
 def _retry(route: Route) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from trunkline.app.boot import Boot
-from trunkline.policy.keys import Issued, Labels, issue
+from trunkline.policy.keys import Issued, KeyLimits, Labels, issue
 from trunkline.policy.pepper import confirm, load_pepper
 from trunkline.storage.contract import KeyRow
 from trunkline.storage.open import open_store
@@ -18,13 +18,16 @@ class Keys:
     def __init__(self, boot: Boot) -> None:
         self._boot = boot
 
-    def create(self, *, name: str, team: str = "", user: str = "", feature: str = "") -> Issued | Failure:
+    def create(
+        self, *, name: str, team: str = "", user: str = "", feature: str = "", limits: KeyLimits | None = None
+    ) -> Issued | Failure:
         self._boot.prepare_state()
         pepper = load_pepper(self._boot.state_dir)
         store = open_store(self._boot.store_url)
         try:
             confirm(store, pepper)
-            return issue(store, pepper, Labels(name=name, team=team, user=user, feature=feature))
+            bound = KeyLimits() if limits is None else limits
+            return issue(store, pepper, Labels(name=name, team=team, user=user, feature=feature, limits=bound))
         finally:
             store.close()
 

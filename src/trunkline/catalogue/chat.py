@@ -1,8 +1,7 @@
-"""Chat models: what each can do and what it costs, from `chat_models.json` (data, one model a line).
+"""Chat models: what each can do and what it costs, from `chat_table.py`.
 
-Sources: wire-formats.md B.9, C.2, E.6, G.1 to G.4; what stands nowhere there is left open (null), and what is open never
-excludes a model. Prices are integer micro-dollars per million tokens and stand from special to general: the first that
-applies is the price. A tier (`above`) holds for the whole request.
+What is not known there never excludes a model. Prices are integer micro-dollars per million tokens and stand from special to
+general: the first that applies is the price. A tier (`above`) holds for the whole request.
 """
 
 from __future__ import annotations
@@ -10,19 +9,30 @@ from __future__ import annotations
 import re
 from datetime import date
 from functools import lru_cache
-from pathlib import Path
 
 import msgspec
 
+from trunkline.catalogue.chat_table import TABLE
 from trunkline.types.envelope import NEED
 
 #: What may follow a stem: a date or a revision, in the ways vendors write them.
 _REVISION = re.compile(r"(?:[-@](?:[0-9]{3,8}|[0-9]{4}-[0-9]{2}-[0-9]{2}|latest))?", re.ASCII)
-_MEDIA = ("image", "audio", "video", "file")
+_MEDIA = {"i": "image", "a": "audio", "v": "video", "f": "file"}
+_SAMPLING = ("temperature", "top_p", "top_k")
+_GROUPS = {
+    "sampling": _SAMPLING,
+    "reasons": (*_SAMPLING, "penalties", "stop", "logprobs"),
+    "chat": ("top_k", "reasoning"),
+    "messages": ("penalties", "seed", "logprobs", "n"),
+    "-": (),
+}
+_PRICE = re.compile(
+    r"(?:>(?P<above>\d+):|\.\.(?P<until>[\d-]+):|(?P<since>[\d-]+)\.\.:)?(?P<dollars>[\d./-]+)", re.ASCII
+)
 TOKENS_CAP = 1_000_000_000
 
 
-class ChatPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChatPrice(msgspec.Struct, frozen=True, kw_only=True):
     """Micro-dollars per million tokens. `cached` is a cache read, `write` and `write_long` are cache writes of the usual and
     the long life; None: as `input`. `above`: for requests with more input tokens than that. `since` is included, `until` not.
     """
@@ -37,31 +47,63 @@ class ChatPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     until: date | None = None
 
 
-class ChatModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChatModel(msgspec.Struct, frozen=True, kw_only=True):
     """`context` is the largest input, `max_output` the largest answer, in tokens; None: not known. `lacks` are words of `NEED`
-    that the model does not take; input modalities that it does not list are lacking too. `mark` as in the video catalogue."""
+    that the model does not take, kinds of input among them. `mark` as in the video catalogue."""
 
     stem: str
     vendor: str
     context: int | None = None
     max_output: int | None = None
-    modalities: tuple[str, ...] = ()
-    lacks: tuple[str, ...] = ()
+    lacks: frozenset[str] = frozenset()
     prices: tuple[ChatPrice, ...] = ()
     mark: str = ""
 
     @property
     def lacking(self) -> int:
         """Bits of what it lacks."""
-        closed = [kind for kind in _MEDIA if kind not in self.modalities]
-        return sum(NEED[word] for word in {*self.lacks, *closed})
+        return sum(NEED[word] for word in self.lacks)
 
 
 @lru_cache(1)
 def chat_models() -> tuple[ChatModel, ...]:
     """The whole catalogue, read once: only a process that compiles a configuration needs it."""
-    data = (Path(__file__).parent / "chat_models.json").read_bytes()
-    return msgspec.json.decode(data, type=tuple[ChatModel, ...])
+    return tuple(_model(line.split()) for line in TABLE.strip().splitlines())
+
+
+def _model(words: list[str]) -> ChatModel:
+    stem, vendor, context, output, media, mark, lacks, *prices = words
+    missing = {kind for letter, kind in _MEDIA.items() if letter not in media}
+    for word in lacks.split(","):
+        missing.update(_GROUPS.get(word, (word,)))
+    return ChatModel(
+        stem=stem,
+        vendor=vendor,
+        context=None if context == "-" else int(context),
+        max_output=None if output == "-" else int(output),
+        lacks=frozenset(missing),
+        prices=tuple(map(_price, prices)),
+        mark=mark,
+    )
+
+
+def _price(text: str) -> ChatPrice:
+    found = _PRICE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"not a price: {text}")
+    amounts = [None if word == "-" else round(float(word) * 1_000_000) for word in found["dollars"].split("/")]
+    fresh, cached, output, *writes = amounts
+    assert fresh is not None and output is not None
+    return ChatPrice(
+        input=fresh,
+        cached=cached,
+        output=output,
+        write=writes[0] if writes else None,
+        write_long=writes[1] if len(writes) > 1 else None,
+        above=int(found["above"] or 0),
+        since=date.fromisoformat(found["since"]) if found["since"] else None,
+        until=date.fromisoformat(found["until"]) if found["until"] else None,
+    )
 
 
 @lru_cache(4096)
@@ -78,16 +120,17 @@ def price_of(model: ChatModel, on: date, input_tokens: int) -> ChatPrice | None:
     """The price in force on a day for a request of that size."""
     for price in model.prices:
         begun = price.since is None or on >= price.since
-        if begun and (price.until is None or on < price.until) and (not price.above or input_tokens > price.above):
+        tier = not price.above or input_tokens > price.above
+        if begun and tier and (price.until is None or on < price.until):
             return price
     return None
 
 
 def cost_nanos(price: ChatPrice, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> int:
     """Nano-dollars, rounded once, half to even. `cached_tokens` are a part of `input_tokens`."""
-    fresh = _within(input_tokens - cached_tokens)
+    cached = min(_within(cached_tokens), _within(input_tokens))
     read = price.input if price.cached is None else price.cached
-    picos = fresh * price.input + _within(cached_tokens) * read + _within(output_tokens) * price.output
+    picos = (_within(input_tokens) - cached) * price.input + cached * read + _within(output_tokens) * price.output
     whole, rest = divmod(picos, 1000)  # tokens x micro-dollars per million are pico-dollars
     return whole + (rest > 500 or (rest == 500 and whole % 2 == 1))
 

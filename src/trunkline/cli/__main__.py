@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from trunkline import __version__
+from trunkline.cli.audit import audit
 from trunkline.cli.check import check
 from trunkline.cli.doctor import doctor
 from trunkline.cli.explain import explain
@@ -21,7 +22,7 @@ def main() -> None:
     """A self-hosted AI gateway that never lies to the caller."""
 
 
-for command in (serve, check, explain, keys, logs, jobs, twins, doctor):
+for command in (serve, check, explain, keys, logs, jobs, audit, twins, doctor):
     main.add_command(command)
 
 if __name__ == "__main__":

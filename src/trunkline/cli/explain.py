@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
 
 from trunkline.app.boot import Boot
-from trunkline.app.explaining import Explanation, explain_request, prompt_request
+from trunkline.app.explaining import Explanation, Supposed, explain_request, prompt_request
 from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, print_json, problems
+from trunkline.server.caller import read_caller
+from trunkline.types.failure import Failure
+from trunkline.types.principal import Principal
 
 
 class Asked(TypedDict):
@@ -22,6 +26,11 @@ class Asked(TypedDict):
     prompt: str
     stream: bool
     dialect: str
+    team: str
+    user: str
+    feature: str
+    header: tuple[str, ...]
+    ejected: tuple[str, ...]
     twins: bool
     as_json: bool
 
@@ -39,6 +48,13 @@ class Asked(TypedDict):
     show_default=True,
     help="Dialect of the request.",
 )
+@click.option("--team", default="", help="Team of the key that asks.")
+@click.option("--user", default="", help="User of the key that asks.")
+@click.option("--feature", default="", help="Feature of the key that asks.")
+@click.option(
+    "--header", multiple=True, metavar="NAME: VALUE", help="A request header, such as 'x-trunkline-task: code'."
+)
+@click.option("--ejected", multiple=True, metavar="DEPLOYMENT", help="Suppose that this deployment is out of health.")
 @click.option("--twins", is_flag=True, help="Read the configuration as `serve --twins` would.")
 @json_option
 def explain(**asked: Unpack[Asked]) -> None:
@@ -53,12 +69,26 @@ def explain(**asked: Unpack[Asked]) -> None:
     body = (
         _body(file) if file is not None else prompt_request(asked["dialect"], model, asked["prompt"], asked["stream"])
     )
-    explanation = explain_request(boot, asked["dialect"], body, model=model, stream=asked["stream"])
+    supposed = _supposed(asked)
+    explanation = explain_request(boot, asked["dialect"], body, supposed, model=model, stream=asked["stream"])
     if asked["as_json"]:
         print_json(explanation)
     else:
         show(explanation)
     sys.exit(NEGATIVE if explanation.refusal else 0)
+
+
+def _supposed(asked: Asked) -> Supposed:
+    """The headers are read as the front door reads them."""
+    told = {name.strip().lower(): value.strip() for name, _, value in (h.partition(":") for h in asked["header"])}
+    caller = read_caller(
+        [(n.encode("latin-1", "replace"), v.encode("latin-1", "replace")) for n, v in told.items()], b""
+    )
+    if isinstance(caller, Failure):
+        click.echo(f"--header: {caller.message}", err=True)
+        sys.exit(USAGE)
+    principal = Principal(key_id="explain", team=asked["team"], user=asked["user"], feature=asked["feature"])
+    return Supposed(principal=principal, labels=caller.labels, headers=told, wall=time.time(), ejected=asked["ejected"])
 
 
 def _body(file: str) -> bytes:
@@ -75,9 +105,17 @@ def show(e: Explanation) -> None:
     click.echo(f"facts     {e.facts}")
     if e.refusal:
         click.echo(f"refused   {e.refusal}")
+    if e.task:
+        click.echo(f"task      {e.task}")
+    if e.rule:
+        click.echo(f"rule      {e.rule}")
+    for note in e.notes:
+        click.echo(f"note      {note}")
+    for constraint in e.constraints:
+        click.echo(f"bound by  {constraint}")
     if not e.route:
         return
-    click.echo(f"route     {e.route} ({e.strategy})")
+    click.echo(f"route     {e.route} ({e.strategy}{', arm ' + e.arm if e.arm else ''})")
     for at, leg in enumerate(e.legs, 1):
         click.echo(f"  {at}. {leg.deployment}: {leg.provider} {leg.model}, credential {leg.credential}")
         click.echo(f"     {leg.request}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from typing import TypedDict, Unpack
 
 import click
 
@@ -11,7 +13,21 @@ from trunkline.app.boot import Boot
 from trunkline.app.job_view import webhook_secret
 from trunkline.app.keyring import Keys
 from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, print_json, problems, table
+from trunkline.policy.keys import KeyLimits
 from trunkline.types.failure import Failure
+
+
+class Wanted(TypedDict):
+    """What the command line says of a new key."""
+
+    config: str
+    name: str
+    team: str
+    user: str
+    feature: str
+    require: tuple[str, ...]
+    forbid: tuple[str, ...]
+    as_json: bool
 
 
 @click.group()
@@ -25,10 +41,18 @@ def keys() -> None:
 @click.option("--team", default="", help="Team that answers for its use.")
 @click.option("--user", default="", help="User it belongs to.")
 @click.option("--feature", default="", help="Product feature its traffic is attributed to.")
+@click.option(
+    "--require", multiple=True, metavar="LABEL=VALUE", help="Only deployments with this label; may be repeated."
+)
+@click.option("--forbid", multiple=True, metavar="LABEL=VALUE", help="No deployment with this label; may be repeated.")
 @json_option
-def create(config: str, name: str, team: str, user: str, feature: str, as_json: bool) -> None:
+def create(**asked: Unpack[Wanted]) -> None:
     """Make a key. It is shown once and stored only as a keyed hash."""
-    made = _keys(config).create(name=name, team=team, user=user, feature=feature)
+    as_json = asked["as_json"]
+    limits = KeyLimits(require=_labels("--require", asked["require"]), forbid=_labels("--forbid", asked["forbid"]))
+    made = _keys(asked["config"]).create(
+        name=asked["name"], team=asked["team"], user=asked["user"], feature=asked["feature"], limits=limits
+    )
     if isinstance(made, Failure):
         click.echo(f"--{made.param}: {made.message}", err=True)
         sys.exit(USAGE)
@@ -58,6 +82,7 @@ def list_keys(config: str, as_json: bool) -> None:
                     "created_at": r.created_at,
                     "revoked_at": r.revoked_at,
                     "expires_at": r.expires_at,
+                    "limits": json.loads(r.limits) if r.limits else {},
                 }
                 for r in rows
             ]
@@ -106,6 +131,18 @@ def secret(config: str, key_id: str, as_json: bool) -> None:
         print_json({"key_id": key_id, "webhook_secret": found})
     else:
         click.echo(found)
+
+
+def _labels(option: str, pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Several values of one label are alternatives."""
+    found: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not (equals and name and value and pair.isprintable()):
+            click.echo(f"{option}: write LABEL=VALUE, such as region=eu", err=True)
+            sys.exit(USAGE)
+        found[name] = (*found.get(name, ()), value)
+    return found
 
 
 def _keys(config: str) -> Keys:

@@ -25,30 +25,34 @@ def decide(x: Exchange, route: Route) -> Failure | None:
     """Sets route, constraints, what the plan asks for, and the plan. A failure: the request is refused by what was decided."""
     facts, house, principal = x.facts, x.house, x.principal
     assert facts is not None and principal is not None
-    more = constraints_of(principal, x.labels)
-    judge: Judge | None = x.snapshot.judge if x.shadow is None else None  # what holds for a copy has been decided
-    if judge is not None:
-        wanted = judge.wants(route)
-        if wanted & TASK_VARIABLES:
-            x.guess = house.tasks.guess(x)
-        if wanted:
-            judged = judge.judge(route, facts_of(x, route, wanted))
-            route = judged.route
-            more = judged.constraints + more
-            if judged.erred:
-                house.log("rule_erred", {"request_id": x.id, "conditions": list(judged.erred)})
-            if judged.refusal is not None:
-                x.route = route
-                return judged.refusal
+    route, more, refusal = ruled(x, route, facts, principal)
     x.route = route
+    if refusal is not None:
+        return refusal
     x.asked = asked_of(facts, principal, x.labels, route, x.wall)
     x.plan = plan(route, house.fleet, house.loop.time(), house.rand, x.asked, more)
     return x.plan.refusal
 
 
-def facts_of(x: Exchange, route: Route, wanted: frozenset[str]) -> Facts:
+def ruled(
+    x: Exchange, route: Route, facts: Envelope, principal: Principal
+) -> tuple[Route, tuple[Constraint, ...], Failure | None]:
+    """The route that holds after rules and policies, the constraints beside its own, and a refusal if they say so."""
+    more = constraints_of(principal, x.labels)
+    judge: Judge | None = x.snapshot.judge if x.shadow is None else None  # what holds for a copy has been decided
+    wanted = judge.wants(route) if judge is not None else frozenset()
+    if judge is None or not wanted:
+        return route, more, None
+    if wanted & TASK_VARIABLES:
+        x.guess = x.house.tasks.guess(x)
+    judged = judge.judge(route, facts_of(x, facts, principal, wanted))
+    if judged.erred:
+        x.house.log("rule_erred", {"request_id": x.id, "conditions": list(judged.erred)})
+    return judged.route, judged.constraints + more, judged.refusal
+
+
+def facts_of(x: Exchange, facts: Envelope, principal: Principal, wanted: frozenset[str]) -> Facts:
     """Only what the conditions look at is worked out."""
-    assert x.facts is not None and x.principal is not None
     seen = Seen(guess=NO_GUESS if x.guess is None else x.guess, hour=int(x.wall // 3600) % 24)
     if "header" in wanted:
         allowed = x.snapshot.headers
@@ -56,7 +60,7 @@ def facts_of(x: Exchange, route: Route, wanted: frozenset[str]) -> Facts:
         seen = replace(seen, headers={name: value for name, value in told if name in allowed})
     if "ejected" in wanted:
         seen = replace(seen, ejected=x.house.fleet.ejected())
-    return gather(x.facts, x.principal, x.labels, seen)
+    return gather(facts, principal, x.labels, seen)
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ class Note(msgspec.Struct, kw_only=True):
     attempts: list[AttemptRecord] = []
     losses: list[Loss] = []
     cost: dict[str, Any] | None = None
+    evidence: list[dict[str, Any]] = []
     answer: tuple[int, Headers, bytes] | None = None
 
 

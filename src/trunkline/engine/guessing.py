@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trunkline.engine.exchange import Exchange
-from trunkline.types.facts import Guess
+from trunkline.types.envelope import Envelope
+from trunkline.types.facts import NO_GUESS, Guess
 
 #: Label → coarse group.
 GROUPS = {
@@ -25,9 +28,14 @@ class Evidence:
     """Asks one kind of evidence after the other; the first that speaks wins."""
 
     def guess(self, x: Exchange) -> Guess:
-        told = (
-            x.labels.get("task") or x.labels.get("metadata.task") or (x.facts.metadata.get("task") if x.facts else None)
-        )
-        if told:
-            return Guess(label=told, group=GROUPS.get(told, told), confidence=1.0, sure=True, source="caller")
-        return Guess()
+        return told(x.labels, x.facts)
+
+
+def told(labels: Mapping[str, str], facts: Envelope | None) -> Guess:
+    """What the caller says of the task: the header, else its metadata."""
+    said = labels.get("task") or labels.get("metadata.task")
+    if not said and facts is not None:
+        said = facts.metadata.get("task")
+    if not said:
+        return NO_GUESS
+    return Guess(label=said, group=GROUPS.get(said, said), confidence=1.0, sure=True, source="caller")

@@ -57,7 +57,7 @@ def record(x: Exchange) -> Record:
         row.route, row.strategy = route.name, plan.strategy
         if plan.constraints:
             row.constraints = [written(constraint) for constraint in plan.constraints]
-            row.evidence = [_evidence(x, attempt) for attempt in x.attempts]
+            row.evidence = [_evidence(x, attempt) for attempt in x.attempts] if x.note is None else x.note.evidence
         row.plan = [c.deployment.name for c in plan.order]
         if plan.dropped:
             row.dropped = [

@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from trunkline.dialects.jobs import JobDialect
+from trunkline.engine.deciding import ruled
 from trunkline.engine.exchange import Exchange, Note
 from trunkline.engine.line import unknown_model
 from trunkline.jobs.house import JobHouse
@@ -17,9 +18,11 @@ from trunkline.jobs.results import links_of
 from trunkline.jobs.settle import cost_field
 from trunkline.jobs.submit import Outcome, Submission, course_of, unknown
 from trunkline.routing.plan import plan
+from trunkline.types.envelope import NEED, Envelope
 from trunkline.types.failure import Failure, FaultClass, Kind, invalid, refused
 from trunkline.types.fleet import Candidate, Route
 from trunkline.types.job import Job
+from trunkline.types.plan import Asked
 from trunkline.types.principal import Principal
 from trunkline.types.record import Intent
 from trunkline.types.video import Medium, VideoRequest
@@ -76,12 +79,18 @@ class Creation:
         route = x.snapshot.routes.get(request.model)
         if route is None:
             return unknown_model(x, request.model)
+        route, more, refusal = ruled(x, route, _envelope(x, request), self.principal)
         x.route = route
+        if refusal is not None:
+            return refusal
         able = capable(house, route, request)
         if isinstance(able, Failure):
             return able
         now = house.ground.loop.time()
-        x.plan = plan(able, house.fleet, now, house.ground.rand)
+        x.asked = Asked(wall=x.wall)
+        x.plan = plan(able, house.fleet, now, house.ground.rand, x.asked, more)
+        if x.plan.refusal is not None:
+            return x.plan.refusal
         x.planned_at = now
         digest = digest_of(request)
         while True:
@@ -137,6 +146,8 @@ class Creation:
             route=route.name,
             snapshot=x.snapshot.number,
             resubmits=route.resubmit,
+            rule=route.rule,
+            constraints=x.plan.constraints if x.plan is not None else (),
         )
 
     async def _settled(self, standing: Job, digest: str) -> Job | Failure | None:
@@ -204,6 +215,7 @@ class Creation:
             note.job = job.id
         note.attempts = [*note.attempts, *job.attempts]
         note.losses = list(job.losses)
+        note.evidence = list(job.evidence)
         note.cost = cost_field(job) if job.estimate is not None else None
         note.candidate = submission.candidate
 
@@ -212,6 +224,20 @@ class Creation:
         if candidate is not None and candidate.deployment.name != job.deployment:
             self.note.candidate = None
         self.note.answer = (200, [JSON], self.dialect.encode_created(job))
+
+
+def _envelope(x: Exchange, request: VideoRequest) -> Envelope:
+    """A job as rules see it."""
+    size = len(x.call.body)
+    return Envelope(
+        dialect=request.dialect,
+        operation="video_create",
+        model=request.model,
+        stream=False,
+        body_bytes=size,
+        input_tokens=max(1, len(request.prompt) // 4),
+        needs=NEED["image"] if request.media else 0,
+    )
 
 
 def capable(house: JobHouse, route: Route, request: VideoRequest) -> Route | Failure:

@@ -16,6 +16,7 @@ from trunkline.routing.plan import plan
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Candidate, Route
 from trunkline.types.job import Job
+from trunkline.types.plan import Asked
 from trunkline.types.video import Task, VideoFacts
 
 #: An abandoned submission may still be on its way at the provider; seconds.
@@ -177,6 +178,8 @@ class Follower:
         route = house.snapshot().routes.get(job.route)
         if route is None or job.resubmitted >= job.resubmits or job.cancel_asked:
             return False
+        if 0 < job.rule <= len(route.rules):
+            route = route.rules[job.rule - 1].route
         left = _without(route, job.tried)
         data = await house.rows.request(job.id)
         if left is None or data is None:
@@ -185,7 +188,7 @@ class Follower:
         course = course_of(
             house,
             left,
-            plan(left, house.fleet, now, house.ground.rand),
+            plan(left, house.fleet, now, house.ground.rand, Asked(wall=house.now_us / 1e6), job.constraints),
             now + min(RESUBMIT_WITHIN, left.timeouts.total),
         )
         again = msgspec.structs.replace(

@@ -9,6 +9,7 @@ import msgspec
 
 from trunkline.dialects.contract import ErrorFacts
 from trunkline.engine.ids import new_id
+from trunkline.engine.recording import written
 from trunkline.jobs.house import JobHouse
 from trunkline.jobs.money import cost_of, nothing
 from trunkline.jobs.results import links_of
@@ -117,6 +118,9 @@ def _record(house: JobHouse, job: Job) -> RecordRow:
         cost=cost_field(job),
         correction_of=job.request_id,
         job=job.id,
+        rule=job.rule or None,
+        constraints=[written(constraint) for constraint in job.constraints],
+        evidence=job.evidence,
         attempts=job.attempts,
     )
     row = row_of(_encode(record))

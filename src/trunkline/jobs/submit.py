@@ -192,6 +192,9 @@ class Submission:
         house, candidate, failure = self.house, step.candidate, asked.failure
         number = len(self.job.attempts) + 1
         self.job.attempts.append(attempt_record(number, candidate, step.reason, asked, self.began, sent_bytes))
+        if self.job.constraints:
+            labels = dict(candidate.deployment.labels)
+            self.job.evidence.append({"attempt": number, "deployment": candidate.deployment.name, "labels": labels})
         now = house.ground.loop.time()
         if failure is None:
             served = house.fleet.served(candidate, now, way=way)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from trunkline.storage.contract import KeyRow, Store
+from trunkline.types.constraint import Constraint
 from trunkline.types.failure import Failure, invalid
 from trunkline.types.principal import Principal
 
@@ -79,6 +80,17 @@ def digester(pepper: bytes) -> Callable[[bytes], bytes]:
     return digest_of
 
 
+class KeyLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every request with a key is bound by: labels that a deployment must have, or must not have."""
+
+    require: dict[str, tuple[str, ...]] = {}
+    forbid: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def binds(self) -> bool:
+        return bool(self.require or self.forbid)
+
+
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
     """What a key stands for. `expires_at`: microseconds since the epoch."""
 
@@ -88,6 +100,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     feature: str = ""
     organisation: str = ""
     expires_at: int | None = None
+    limits: KeyLimits = KeyLimits()
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +130,7 @@ def issue(store: Store, pepper: bytes, labels: Labels) -> Issued | Failure:
             organisation=labels.organisation,
             created_at=time.time_ns() // 1000,
             expires_at=labels.expires_at,
+            limits=msgspec.json.encode(labels.limits).decode() if labels.limits.binds else "",
         )
     )
     return issued
@@ -140,8 +154,21 @@ def held(row: KeyRow) -> Held:
         team=row.team,
         organisation=row.organisation,
         feature=row.feature,
+        constraints=_constraints(row),
     )
     return Held(principal, None if ends is None else ends / 1e6)
+
+
+def _constraints(row: KeyRow) -> tuple[Constraint, ...]:
+    """Limits that cannot be read let nothing pass: nobody has the label that they then require."""
+    if not row.limits:
+        return ()
+    origin = f"key {row.key_id}"
+    try:
+        limits = msgspec.json.decode(row.limits, type=KeyLimits)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return (Constraint(origin=origin, require={"readable limits": ()}),)
+    return (Constraint(origin=origin, require=limits.require, forbid=limits.forbid),)
 
 
 class KeyRing:

@@ -27,7 +27,7 @@ _WORDS = cel.Type.Map(_STRING, _STRING)
 VARIABLES: dict[str, tuple[Any, Callable[[Facts], Any], str]] = {
     "model": (_STRING, lambda f: f.envelope.model, "the model name that the client sent"),
     "dialect": (_STRING, lambda f: f.envelope.dialect, "openai_chat, anthropic_messages or gemini_generate"),
-    "operation": (_STRING, lambda f: f.envelope.operation, "chat"),
+    "operation": (_STRING, lambda f: f.envelope.operation, "chat or video_create"),
     "stream": (_BOOL, lambda f: f.envelope.stream, "the answer is to be streamed"),
     "tokens": (_INT, lambda f: f.envelope.input_tokens, "input tokens, estimated by size"),
     "max_output_tokens": (_INT, lambda f: f.envelope.max_output_tokens or 0, "the caller's limit, 0 if it gave none"),
@@ -54,7 +54,7 @@ TASK_VARIABLES = frozenset({"task", "task_group", "confidence", "difficulty"})
 DIALECTS = ("openai_chat", "anthropic_messages", "gemini_generate", "openai_videos", "ark_tasks")
 KNOWN: dict[str, tuple[str, ...]] = {
     "dialect": DIALECTS,
-    "operation": ("chat", "video"),
+    "operation": ("chat", "video_create"),
     "modality": ("text", "image", "audio", "video", "file"),
     "difficulty": ("easy", "medium", "hard"),
 }

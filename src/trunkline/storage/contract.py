@@ -32,7 +32,8 @@ class StoreUrlError(ValueError):
 
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A virtual key as stored. `digest` is the keyed hash (32 bytes); the key itself is stored nowhere."""
+    """A virtual key as stored. `digest` is the keyed hash (32 bytes); the key itself is stored nowhere. `limits` is JSON:
+    `{"require": {label: [value, …]}, "forbid": {…}}`, or "" for a key that is bound by nothing."""
 
     key_id: str
     digest: bytes
@@ -44,6 +45,7 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int = 0
     revoked_at: int | None = None
     expires_at: int | None = None
+    limits: str = ""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):

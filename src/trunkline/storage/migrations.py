@@ -89,6 +89,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX deliveries_due ON deliveries (next_at) WHERE next_at IS NOT NULL",
         "CREATE INDEX deliveries_of_job ON deliveries (job_id, seq)",
     ),
+    ("ALTER TABLE keys ADD COLUMN limits TEXT NOT NULL DEFAULT ''",),
 )
 
 

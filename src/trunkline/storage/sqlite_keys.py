@@ -12,21 +12,21 @@ from trunkline.storage.sqlite_connection import Connection
 LOOKUP_TIMEOUT = 1.0
 
 _INSERT = """
-INSERT INTO keys (key_id, digest, name, team, user, feature, organisation, created_at, revoked_at, expires_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO keys (key_id, digest, name, team, user, feature, organisation, created_at, revoked_at, expires_at, limits)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _CHANGED = "INSERT INTO changes (subject, key_id, at) VALUES ('key', ?, ?)"
 _REVOKE = "UPDATE keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL"
 _BY_DIGEST = """
-SELECT key_id, digest, name, team, user, feature, organisation, created_at, revoked_at, expires_at
+SELECT key_id, digest, name, team, user, feature, organisation, created_at, revoked_at, expires_at, limits
 FROM keys WHERE digest = ?
 """
 _ALL = """
-SELECT key_id, digest, name, team, user, feature, organisation, created_at, revoked_at, expires_at
+SELECT key_id, digest, name, team, user, feature, organisation, created_at, revoked_at, expires_at, limits
 FROM keys ORDER BY created_at, key_id
 """
 _SINCE = """
-SELECT key_id, digest, name, team, user, feature, organisation, created_at, revoked_at, expires_at
+SELECT key_id, digest, name, team, user, feature, organisation, created_at, revoked_at, expires_at, limits
 FROM keys WHERE key_id IN (SELECT key_id FROM changes WHERE number > ? AND subject = 'key')
 ORDER BY created_at, key_id
 """
@@ -50,6 +50,7 @@ class SqliteKeys:
             row.created_at,
             row.revoked_at,
             row.expires_at,
+            row.limits,
         )
         with self._connection.writing() as db:
             db.execute(_INSERT, values)
@@ -100,4 +101,5 @@ def _row(found: tuple[Any, ...]) -> KeyRow:
         created_at=found[7],
         revoked_at=found[8],
         expires_at=found[9],
+        limits=found[10],
     )

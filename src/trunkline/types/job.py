@@ -6,8 +6,11 @@ what the caller may read back: its own prompt (a Videos object repeats it) and i
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from trunkline.types.constraint import Constraint
 from trunkline.types.record import AttemptRecord
 from trunkline.types.video import FINAL, JobState, VideoFacts
 from trunkline.types.wire import DialectName, Loss
@@ -82,6 +85,9 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     resubmits: int = 0
     resubmitted: int = 0
     losses: list[Loss] = []
+    rule: int = 0
+    constraints: tuple[Constraint, ...] = ()
+    evidence: list[dict[str, Any]] = []
     # made
     owner: str = ""
     deployment: str = ""

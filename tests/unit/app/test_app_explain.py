@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from trunkline.app.boot import Boot
-from trunkline.app.explaining import Explanation, explain_request, prompt_request
+from trunkline.app.explaining import Explanation, Supposed, explain_request, prompt_request
 from trunkline.cli.explain import explain
 
 FILE = """\
@@ -52,7 +52,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def asked(boot: Boot, dialect: str, model: str = "assistant", *, stream: bool = False) -> Explanation:
     body = prompt_request(dialect, model, "Hello", stream)
-    return explain_request(boot, dialect, body, model=model, stream=stream)
+    return explain_request(boot, dialect, body, Supposed(wall=1_795_000_000.0), model=model, stream=stream)
 
 
 def test_candidates_stand_in_the_order_in_which_they_are_tried(boot: Boot) -> None:
@@ -103,7 +103,7 @@ def test_rules_of_the_route_are_said_in_words(boot: Boot) -> None:
 
 def test_what_a_translation_cannot_carry_is_listed_for_that_candidate_only(boot: Boot) -> None:
     request = {"model": "assistant", "messages": [{"role": "user", "content": "Hi"}], "logit_bias": {"50256": -100}}
-    shown = explain_request(boot, "openai_chat", json.dumps(request).encode())
+    shown = explain_request(boot, "openai_chat", json.dumps(request).encode(), Supposed())
     losses = {leg.deployment: leg.losses for leg in shown.legs}
     assert losses["gpt"] == []
     assert any(loss.startswith("logit_bias (") for loss in losses["claude"])
@@ -117,7 +117,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones(boot: Boot) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"model":5}', b'{"model":"assistant","messages":"x"}', b"\xff"])
 def test_a_bad_request_is_refused_as_in_service(boot: Boot, body: bytes) -> None:
-    shown = explain_request(boot, "openai_chat", body)
+    shown = explain_request(boot, "openai_chat", body, Supposed())
     assert shown.refusal
     assert shown.legs == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from trunkline.storage import migrations
 from trunkline.storage.contract import Delivery, JobMatch, RecordFilter, RecordRow, RowRefused
+from trunkline.storage.migrations import MIGRATIONS
 from trunkline.storage.open import open_store
 from trunkline.storage.sqlite import SqliteStore
 from trunkline.types.job import Copy, Job, Money
@@ -178,15 +179,18 @@ def test_a_delivery_is_added_once_and_leaves_when_it_is_done(store: SqliteStore)
     assert store.deliveries_of(job().id)[0].delivered_at == 2
 
 
-def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_store_of_a_version_before_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
     path = tmp_path / "old.db"
-    open_store(f"sqlite:///{path}").close()
-    db = sqlite3.connect(path)
-    db.executescript("DROP TABLE deliveries; DROP TABLE jobs; DELETE FROM migrations WHERE version = 2;")
-    db.close()
+    with monkeypatch.context() as then:
+        then.setattr(migrations, "MIGRATIONS", MIGRATIONS[:version])
+        open_store(f"sqlite:///{path}").close()
     upgraded = open_store(f"sqlite:///{path}")
     assert isinstance(upgraded, SqliteStore)
     assert upgraded.open_job(job(), b"") is None
+    assert upgraded.list_keys() == ()
     upgraded.close()
 
 
