@@ -98,11 +98,22 @@ def _route(
         sticky=tree.sticky,
         split=_arms(making, tree),
         shadow=_shadow(making, tree),
+        learns=_learns(making, tree),
         **options,
     )
     if constraints and places["use"] and not places["use"].startswith(f"routes.{name}.rules"):
         _possible(making, f"routes.{name}", route)
     return route
+
+
+def _learns(making: Making, tree: RouteTree) -> bool:
+    named = [making.deployments[name] for name in (*tree.use, *tree.fallback) if name in making.deployments]
+    return (
+        tree.hedge is not None
+        or tree.timeouts.learned
+        or tree.balance in ("least_latency", "least_cost")
+        or any(deployment.timeouts is not None and deployment.timeouts.learned for deployment in named)
+    )
 
 
 def _possible(making: Making, path: str, route: Route) -> None:

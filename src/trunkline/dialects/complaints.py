@@ -107,4 +107,4 @@ def flat(raw: msgspec.Raw) -> dict[str, str]:
 
 def given(raw: msgspec.Raw) -> bool:
     """The field stands in the JSON and is not null."""
-    return bytes(raw) not in (b"", b"null")
+    return raw is not ABSENT and bytes(raw) not in (b"", b"null")

@@ -107,7 +107,7 @@ def _required(text: str) -> Constraint:
 def asked_of(facts: Envelope, principal: Principal, labels: Mapping[str, str], route: Route, wall: float) -> Asked:
     session = labels.get("session", "")
     affinity, sticky = "", False
-    if route.sticky != "off":
+    if route.sticky != "off" and (session or facts.thread or route.sticky == "user"):
         user = principal.user or labels.get("user", "") or facts.user
         if session and route.sticky in ("auto", "session"):
             affinity, sticky = f"s {principal.key_id} {session}", True

@@ -142,7 +142,7 @@ def _learn(x: Exchange, attempt: Attempt, now: float) -> None:
     assert route is not None
     if asked.affinity:
         fleet.affinity.served(asked.affinity, attempt.candidate, now)
-    if not fleet.learning(route):
+    if not route.learns:
         return
     usage = attempt.answer.usage if attempt.answer is not None else None
     output = usage.output if usage is not None else 0

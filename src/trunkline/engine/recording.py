@@ -76,7 +76,8 @@ def record(x: Exchange) -> Record:
         losses = losses or serving.leg.losses
     if losses:
         row.losses = [{"field": loss.field, "reason": loss.reason} for loss in losses]
-    row.spliced = any(a.reason == "splice" and a.committed for a in x.attempts)
+    if x.splicing:
+        row.spliced = any(a.reason == "splice" and a.committed for a in x.attempts)
     if row.stream:
         row.malformed_events = sum(a.relay.malformed for a in x.attempts if a.relay is not None)
     return row

@@ -97,15 +97,6 @@ class Fleet:
             return Standing("full")
         return OK
 
-    def learning(self, route: Route) -> bool:
-        """Somebody looks at how fast the deployments of this route are."""
-        return (
-            route.hedge is not None
-            or route.timeouts.learned
-            or route.balance in ("least_latency", "least_cost")
-            or any(c.deployment.timeouts is not None and c.deployment.timeouts.learned for c in route.use)
-        )
-
     def ejected(self) -> tuple[str, ...]:
         """Names of deployments that are out of health now."""
         if not self.troubled:

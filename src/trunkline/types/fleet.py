@@ -158,7 +158,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     `rules` are looked at in order; the route of the first that matches takes the place of this one (then `rule` is its number,
     counted from 1, and `rule_text` its condition). `constraints` are those of the route and, below it, of its rule.
     `on_unsupported` None: what a model lacks leaves it out, but parameters that only fine-tune pass as they are in the same
-    dialect, and are dropped with a loss where the request is translated.
+    dialect, and are dropped with a loss where the request is translated. `learns`: somebody looks at how fast the
+    deployments are (a hedge, a learned timer, a strategy).
     """
 
     name: str
@@ -180,6 +181,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     rule: int = 0
     rule_text: str = ""
     rules: tuple[Rule, ...] = ()
+    learns: bool = False
 
     def everyone(self) -> tuple[Candidate, ...]:
         """Whoever may be asked under this route, whichever rule, arm or shadow it is."""

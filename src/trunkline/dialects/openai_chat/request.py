@@ -90,6 +90,13 @@ _SOFT = (
     ("stop", NEED["stop"]),
     ("logprobs", NEED["logprobs"]),
 )
+_PARTS = (
+    (b'"image_url"', NEED["image"]),
+    (b'"input_audio"', NEED["audio"]),
+    (b'"video_url"', NEED["video"]),
+    (b'"file_data"', NEED["file"]),
+    (b'"file_id"', NEED["file"]),
+)
 
 
 def peek(target: Target, body: bytes) -> Envelope | Failure:
@@ -103,6 +110,8 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
         return invalid("messages must have at least one message", param="messages")
     limit = p.max_completion_tokens if p.max_completion_tokens is not None else p.max_tokens
     stream = bool(p.stream)
+    needs = _needs(p, body)
+    cached = given(p.prompt_cache_key)
     return Envelope(
         dialect="openai_chat",
         operation="chat",
@@ -112,46 +121,58 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
         input_tokens=sized_tokens(len(body)),
         max_output_tokens=limit,
         tools=len(p.tools or ()) + len(p.functions or ()),
-        images=b'"image_url"' in body,
-        output_schema=b"json_schema" in bytes(p.response_format),
+        images=bool(needs & NEED["image"]),
+        output_schema=bool(needs & NEED["schema"]),
         choices=p.n or 1,
         wants_usage=not stream or (p.stream_options is not None and bool(p.stream_options.include_usage)),
         user=p.safety_identifier or p.user or "",
-        metadata=flat(p.metadata),
-        needs=_needs(p, body),
+        metadata=flat(p.metadata) if p.metadata is not ABSENT else {},
+        needs=needs,
         turns=len(p.messages),
-        cached=given(p.prompt_cache_key),
-        thread=thread_of(p.prompt_cache_key, *p.messages[:2]) if given(p.prompt_cache_key) else "",
+        cached=cached,
+        thread=thread_of(p.prompt_cache_key, *p.messages[:2]) if cached else "",
     )
 
 
 def _needs(p: Peeked, body: bytes) -> int:
     """Media are found by their part's type: in JSON, a text that mentions one has its quotes escaped."""
     bits = 0
-    if b'"image_url"' in body:
-        bits |= NEED["image"]
-    if b'"input_audio"' in body:
-        bits |= NEED["audio"]
-    if b'"video_url"' in body:
-        bits |= NEED["video"]
-    if b'"file_data"' in body or b'"file_id"' in body:
-        bits |= NEED["file"]
+    if b'"type"' in body:  # parts, tools and schemas all have one
+        bits = _typed_needs(p, body)
+    if p.n is not None and p.n > 1:
+        bits |= NEED["n"]
+    if p.reasoning_effort is not ABSENT and bytes(p.reasoning_effort) not in (b"null", b'"none"'):
+        bits |= NEED["reasoning"]
+    if len(p.messages) > 1 and speaks(p.messages[-1], b"assistant"):
+        bits |= NEED["prefill"]
+    if (
+        p.temperature is not ABSENT
+        or p.top_p is not ABSENT
+        or p.top_k is not ABSENT
+        or p.presence_penalty is not ABSENT
+        or p.frequency_penalty is not ABSENT
+        or p.seed is not ABSENT
+        or p.stop is not ABSENT
+        or p.logprobs is not ABSENT
+    ):
+        for name, bit in _SOFT:
+            value = getattr(p, name)
+            if value is not ABSENT and bytes(value) not in _UNSET.get(name, _NULL):
+                bits |= bit
+    return bits
+
+
+def _typed_needs(p: Peeked, body: bytes) -> int:
+    bits = 0
+    for word, need in _PARTS:
+        if word in body:
+            bits |= need
     if p.tools or p.functions:
         bits |= NEED["tools"]
         if given(p.tool_choice) and bytes(p.tool_choice) not in (b'"auto"', b'"none"'):
             bits |= NEED["forced_tool"]
-    if b"json_schema" in bytes(p.response_format):
+    if p.response_format is not ABSENT and b"json_schema" in bytes(p.response_format):
         bits |= NEED["schema"]
-    if p.n is not None and p.n > 1:
-        bits |= NEED["n"]
-    if given(p.reasoning_effort) and bytes(p.reasoning_effort) != b'"none"':
-        bits |= NEED["reasoning"]
-    if len(p.messages) > 1 and speaks(p.messages[-1], b"assistant"):
-        bits |= NEED["prefill"]
-    for name, bit in _SOFT:
-        value = getattr(p, name)
-        if value is not ABSENT and bytes(value) not in _UNSET.get(name, _NULL):
-            bits |= bit
     return bits
 
 
