@@ -248,3 +248,30 @@ def test_a_restart_with_an_invalid_file_serves_the_last_good_one_and_a_first_sta
     )
     assert refused.returncode == 2
     assert re.search(r"trunkline\.yaml:\d+", refused.stderr) and "gtp" in refused.stderr
+
+
+def command(rig: Rig, *words: str) -> None:
+    done = subprocess.run(
+        [*CLI, "config", *words, "--config", str(rig.path)], capture_output=True, timeout=60, cwd=rig.directory
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_rollback_is_followed_by_a_running_gateway_and_outlives_changes_of_the_file(rig: Rig) -> None:
+    rig.start(workers=2)
+    assert ask(rig, "second").status == 404
+    rig.path.write_text(rig.config + SECOND)
+    until(lambda: ask(rig, "second").status == 200, "the new route is there")
+    command(rig, "rollback", "1")
+    until(lambda: run(snapshots(rig)) == {"1"}, "every worker is back on the first")
+    assert ask(rig, "second").status == 404
+    rig.path.write_text(rig.config + SECOND + "# touched\n")
+    until(lambda: '"configuration_pinned"' in rig.log, "the change is refused aloud")
+    assert ask(rig, "second").status == 404
+    for pid in rig.pids("worker"):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(rig.pids("worker")) == 2 and ask(rig, "assistant").status == 200, "workers are back")
+    assert ask(rig, "second").status == 404
+    command(rig, "pin", "--lift")
+    until(lambda: ask(rig, "second").status == 200, "the file counts again")
+    assert rig.stop() == 0

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from trunkline.app.compile import compile_snapshot
+from trunkline.app.history import History, files_of
 from trunkline.app.orphan import SUPERVISOR
 from trunkline.config.load import TWIN_SECRET, load
 from trunkline.config.problems import Problem
@@ -47,6 +48,7 @@ class Boot:
         self._workers = workers
         self.number = 0
         self.refused: list[str] = []
+        self.pinned: int | None = None
         self.tree: Tree
         self.snapshot: Snapshot
         self.vault: Vault
@@ -87,7 +89,12 @@ class Boot:
     ) -> Boot | list[Problem]:
         """The file, or else the copy of what was last in force (reliability.md D1); `refused` says why. The problems of
         the file where there is no copy."""
-        boot = cls.load(path, twins=twins, workers=workers)
+        history = History(state_dir)
+        pinned = history.pinned()
+        folder = history.folder(pinned) if pinned is not None else None
+        boot = cls.load(path if folder is None else str(folder), twins=twins, workers=workers)
+        if isinstance(boot, Boot) and folder is not None:
+            boot.path, boot.pinned = path, pinned
         copy = state_dir / LAST_GOOD
         if isinstance(boot, Boot) or not copy.is_dir():
             return boot
@@ -111,8 +118,8 @@ class Boot:
         return made
 
     # --- loading -----------------------------------------------------------------------------------------------------
-    def _load(self) -> list[Problem]:
-        tree = load(self.path, twins=self.twins)
+    def _load(self, source: str = "") -> list[Problem]:
+        tree = load(source or self.path, twins=self.twins)
         if isinstance(tree, list):
             return tree
         if self.twins:
@@ -137,20 +144,35 @@ class Boot:
         return []
 
     def reload(self) -> list[str]:
-        """Load again; problems mean that everything stays as it was."""
-        problems = [str(p) for p in self._load()]
+        """Load again: the file, or the snapshot that is pinned. Problems mean that everything stays as it was."""
+        history = History(self.state_dir)
+        pinned = history.pinned()
+        folder = history.folder(pinned) if pinned is not None else None
+        if pinned is not None and folder is None:
+            return [f"snapshot {pinned} is pinned and no longer there; lift the pin with `trunkline config pin --lift`"]
+        problems = [str(p) for p in self._load("" if folder is None else str(folder))]
         if not problems:
+            self.pinned = pinned
             self._take_number()
         return problems
 
     def publish(self) -> None:
         """The supervisor says which number its snapshot has, so that all workers call it the same."""
         path = self.state_dir / "snapshot.json"
+        self._number(History(self.state_dir))
         fresh = path.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode({"number": self.number, "digest": self.digest, "at": time.time()}))
         fresh.replace(path)
-        if not self.refused:
+        if not self.refused and self.pinned is None:
             self._keep_copy()
+
+    def _number(self, history: History) -> None:
+        """The number under which this configuration is kept. A disk that takes no copy stops nothing."""
+        try:
+            self.number = self.pinned or history.keep(Path(self.path), self.digest) if not self.refused else self.number
+        except OSError:
+            return
+        self.snapshot = msgspec.structs.replace(self.snapshot, number=self.number)
 
     def _keep_copy(self) -> None:
         """What is in force, readable by this user only, in case the file is broken when a process has to start."""
@@ -158,12 +180,10 @@ class Boot:
         fresh = self.state_dir / f"{LAST_GOOD}.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        files = sorted(source.iterdir()) if source.is_dir() else [source]
-        for file in files:
-            if file.suffix in (".yaml", ".yml") or file == source:
-                target = fresh / (file.name if source.is_dir() else file.stem + ".yaml")
-                target.touch(mode=0o600)
-                target.write_bytes(file.read_bytes())
+        for file in files_of(source):
+            target = fresh / (file.name if source.is_dir() else file.stem + ".yaml")
+            target.touch(mode=0o600)
+            target.write_bytes(file.read_bytes())
         stale = self.state_dir / f"{LAST_GOOD}.old"
         shutil.rmtree(stale, ignore_errors=True)
         if copy.exists():

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 
 from trunkline.app.boot import Boot
+from trunkline.app.history import History
 from trunkline.app.log import write
 from trunkline.app.status import StatusPage
 from trunkline.config.load import fingerprint
@@ -157,7 +158,10 @@ class Supervisor:
         boot = self.boot
         loop = asyncio.get_running_loop()
         async with self.reloading:
-            self.seen = await loop.run_in_executor(None, fingerprint, boot.path)
+            self.seen = await loop.run_in_executor(None, self._fingerprint)
+            if boot.pinned is not None and History(boot.state_dir).pinned() == boot.pinned:
+                write("supervisor", "warning", "configuration_pinned", {"snapshot": boot.pinned})
+                return
             problems = await loop.run_in_executor(None, boot.reload)
             self.config_invalid = bool(problems)
             if problems:
@@ -178,12 +182,16 @@ class Supervisor:
         """Compares with what was last loaded, whoever asked for that."""
         loop = asyncio.get_running_loop()
         if not self.seen:
-            self.seen = await loop.run_in_executor(None, fingerprint, self.boot.path)
+            self.seen = await loop.run_in_executor(None, self._fingerprint)
         while True:
             await asyncio.sleep(WATCH_EVERY)
-            now = await loop.run_in_executor(None, fingerprint, self.boot.path)
+            now = await loop.run_in_executor(None, self._fingerprint)
             if now != self.seen and not self.reloading.locked():
                 self._reload()
+
+    def _fingerprint(self) -> str:
+        """Of the file and of the pin: a change of either is looked into."""
+        return f"{fingerprint(self.boot.path)} {History(self.boot.state_dir).pinned()}"
 
     # --- the third listener ------------------------------------------------------------------------------------------
     async def _metrics_listener(self) -> Server | None:

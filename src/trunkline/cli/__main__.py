@@ -7,6 +7,7 @@ import click
 from trunkline import __version__
 from trunkline.cli.audit import audit
 from trunkline.cli.check import check
+from trunkline.cli.config import config_
 from trunkline.cli.doctor import doctor
 from trunkline.cli.explain import explain
 from trunkline.cli.jobs import jobs
@@ -22,7 +23,7 @@ def main() -> None:
     """A self-hosted AI gateway that never lies to the caller."""
 
 
-for command in (serve, check, explain, keys, logs, jobs, audit, twins, doctor):
+for command in (serve, check, explain, config_, keys, logs, jobs, audit, twins, doctor):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -166,13 +166,18 @@ def test_the_supervisors_number_is_taken_for_the_same_snapshot_only(tmp_path: Pa
     path = written(tmp_path, SMALL)
     supervisor, worker = loaded(path), loaded(path)
     supervisor.prepare_state()
-    supervisor.number = 41
     supervisor.publish()
+    written(tmp_path, SMALL, "http://10.0.0.11:8000/v1")
+    assert supervisor.reload() == []
+    supervisor.publish()
+    again = loaded(path)  # a restart goes on where the numbers were
+    again.publish()
+    assert (supervisor.number, again.number) == (2, 2)
     assert worker.reload() == []
-    assert (worker.number, worker.snapshot.number) == (41, 41)
+    assert (worker.number, worker.snapshot.number) == (2, 2)
     written(tmp_path, SMALL, "http://10.0.0.10:8000/v1")
     assert worker.reload() == []
-    assert worker.number == 42
+    assert worker.number == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"digest": 5}', b"\xff"])
