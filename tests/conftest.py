@@ -8,7 +8,9 @@ from scenario import Size, Told
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--scenario", action="append", default=[], help="only the tests of this scenario (may be repeated)")
+    parser.addoption(
+        "--scenario", action="append", default=[], help="only the tests of this scenario (may be repeated)"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,5 +1,5 @@
-"""The numbered scenarios of docs/reference/resilience.md: every test of one is marked with its id, runs scaled in `./test` and in
-full under `./test --soak ID…`, and tells the numbers it measured.
+"""The numbered scenarios of docs/reference/resilience.md: every test of one is marked with its id, runs scaled in `./test`
+and in full under `./test --soak ID…`, and tells the numbers it measured.
 
     @scenario("R7")
     def test_a_stated_delay_is_a_lower_bound_for_everybody(size: Size, told: Told) -> None:
@@ -67,7 +67,11 @@ class Told:
                 "test": self.test,
                 "full": self.full,
                 "measure": measure,
-                "value": value if isinstance(value, str) else f"{value:.4g}" if isinstance(value, float) else str(value),
+                "value": value
+                if isinstance(value, str)
+                else f"{value:.4g}"
+                if isinstance(value, float)
+                else str(value),
                 "mark": mark,
             }
             with open(path, "a", encoding="utf-8") as file:

@@ -15,6 +15,7 @@ from trunkline.cli.__main__ import main
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 PAGES = (
     "route-by-rules",
+    "route-by-task",
     "keep-data-in-a-region",
     "cap-cost",
     "try-a-new-model",
@@ -62,10 +63,11 @@ def test_a_configuration_of_the_pages_is_valid(folder: Path, page: str, block: s
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("page", ["route-by-rules", "keep-data-in-a-region"])
+@pytest.mark.parametrize("page", ["route-by-rules", "route-by-task", "keep-data-in-a-region"])
 def test_the_commands_of_the_pages_work(folder: Path, page: str) -> None:
     written(folder, blocks(page, "yaml")[0])
     CliRunner().invoke(main, ["keys", "create", "--name", "x"])
+    (folder / "prompts.jsonl").write_text('{"prompt": "translate this", "label": "translation"}\n')
     commands = [line for block in blocks(page, "sh") for line in block.splitlines()]
     assert commands
     for command in commands:

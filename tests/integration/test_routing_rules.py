@@ -80,9 +80,13 @@ async def ask(rig: Rig, model: str, client: str = "openai", /, *, more: dict[str
     path, known, body = request(client, model, rig.key, stream, text)
     told = {f"x-trunkline-{name}" if name != "tenant" else "x-tenant": value for name, value in headers.items()}
     answer = await rig.send("POST", path, {**known, **told}, json.dumps({**body, **(more or {})}).encode())
+    return answer, await settled(rig)
+
+
+async def settled(rig: Rig) -> Record:
     for _ in range(500):
         if rig.records:
-            return answer, rig.records.pop()
+            return rig.records.pop()
         await asyncio.sleep(0.01)
     raise AssertionError("no record came")
 
@@ -107,6 +111,27 @@ def test_the_first_rule_that_matches_decides(tmp_path: Path, client: str) -> Non
         assert (record.rule, record.rule_text) == (None, "")
         answer, record = await ask(rig, "assistant", client, task="code", metadata="region=eu")
         assert said(answer) == (200, "claude-eu", "1")
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_words_decide_where_nobody_says_the_task(tmp_path: Path, client: str) -> None:
+    async def scene(rig: Rig) -> None:
+        for text, deployment, task in (
+            ("Summarize this article in three bullet points: the mill closed.", "claude", "summarization"),
+            ("Write a Python function that reverses a linked list and add unit tests", "gpt", "code"),
+        ):
+            answer = await rig.ask(client, "assistant", text=text)
+            assert answer.status == 200
+            assert answer.headers["x-trunkline-task"] == task
+            record = await settled(rig)
+            assert (record.task, record.attempts[0].deployment) == (task, deployment)
+            assert record.task_confidence is not None and 0.5 < record.task_confidence < 1.0
+        answer, record = await ask(rig, "assistant", client, task="code")
+        assert (record.task, record.task_confidence) == ("code", 1.0), "what the caller says goes before"
+        answer = await rig.ask(client, "plain", text="Translate this into French: late")
+        assert "x-trunkline-task" not in answer.headers, "nothing of this route wants to know"
 
     play(tmp_path, scene)
 

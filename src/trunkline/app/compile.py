@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
-from trunkline.app.compile_rules import policies_of, route_of
+from trunkline.app.compile_rules import policies_of, route_of, tasks_of
+from trunkline.app.tasking import TaskGuesser
 from trunkline.catalogue.chat import ChatModel, find_chat
 from trunkline.catalogue.models import find
 from trunkline.config.problems import Place, Problem, did_you_mean, problem_at
 from trunkline.config.tree import DeploymentTree, ProviderTree, Tree
 from trunkline.providers.contract import Provider
+from trunkline.routing.conditions import TASK_VARIABLES
 from trunkline.routing.rulebook import Rulebook
 from trunkline.transport.client import parse_proxy
 from trunkline.transport.egress import Egress
@@ -38,8 +40,10 @@ def compile_snapshot(
         making.deployment(name, deployment)
     routes = {name: route_of(making, name, route) for name, route in tree.routes.items()}
     policies = policies_of(making)
+    tasks = tasks_of(making)
     if making.problems:
         return sorted(making.problems, key=lambda p: (p.file, p.line, p.column))
+    judge = Rulebook(routes, policies) if policies or any(route.rules for route in routes.values()) else None
     return Snapshot(
         number=number,
         digest=_digest(tree, routes, making.deployments, policies),
@@ -49,7 +53,9 @@ def compile_snapshot(
         durability=tree.durability,
         policies=policies,
         headers=tree.headers,
-        judge=Rulebook(routes, policies) if policies or any(route.rules for route in routes.values()) else None,
+        judge=judge,
+        tasks=tasks,
+        guesser=TaskGuesser(tasks) if judge is not None and judge.names & TASK_VARIABLES else None,
     )
 
 
@@ -255,7 +261,7 @@ def _digest(
     """Identity of the snapshot: a canonical form of everything that a worker acts on. Secrets are no part of it, and
     neither is where something stands in which file."""
     front: list[Any] = [tree.durability, tree.drain_grace, tree.drain_limit, tree.limits, tree.keys_max_stale]
-    front += [policies, tree.headers]
+    front += [policies, tree.headers, tree.tasks]
     front += [{k: v for k, v in tree.jobs.items() if k != "s3"}, tree.egress, tree.prices]
     canonical = msgspec.json.encode([routes, deployments, front], enc_hook=_plain, order="sorted")
     return hashlib.sha256(canonical).hexdigest()

@@ -10,18 +10,18 @@ from trunkline.config.tree import LimitsTree, RouteTree, RuleTree
 from trunkline.routing.conditions import VARIABLES, ConditionProblem, check_condition
 from trunkline.routing.fit import unfit
 from trunkline.routing.reach import impossible, shadowed, strange_values
+from trunkline.tasks.labels import LABELS, UNKNOWN
 from trunkline.types.constraint import Ceiling, Constraint
 from trunkline.types.fleet import Candidate, Policy, Route, Rule, Shadow, Share, Split
 from trunkline.types.plan import ANYTHING
+from trunkline.types.words import OwnTask
 
 if TYPE_CHECKING:
     from trunkline.app.compile import Making
 
-#: The built-in labels, their groups, and the answer of whoever does not know.
-TASKS = (
-    "brainstorming", "classification", "closed_qa", "code", "extraction", "math_reasoning", "open_qa", "rewriting",
-    "summarization", "translation", "writing", "unknown",
-)  # fmt: skip
+#: What `task` may be compared with, beside the configuration's own labels.
+TASKS = (*LABELS, UNKNOWN)
+EXAMPLES = (4, 20)
 
 
 def route_of(making: Making, name: str, tree: RouteTree) -> Route:
@@ -183,6 +183,31 @@ def policies_of(making: Making) -> tuple[Policy, ...]:
     return tuple(made)
 
 
+def tasks_of(making: Making) -> tuple[OwnTask, ...]:
+    made: list[OwnTask] = []
+    for name, tree in making.tree.tasks.items():
+        path = f"tasks.{name}"
+        if name in TASKS:
+            making.problem(path, f"'{name}' is a built-in label", "give the label a name of its own")
+        if not EXAMPLES[0] <= len(tree.examples) <= EXAMPLES[1]:
+            said = f"{len(tree.examples)} example{'s' if len(tree.examples) > 1 else ''}"
+            making.problem(f"{path}.examples", f"{said}: a label takes {EXAMPLES[0]} to {EXAMPLES[1]}")
+        for other in making.tree.tasks:
+            if other < name:
+                for twice in set(tree.examples) & set(making.tree.tasks[other].examples):
+                    making.problem(f"{path}.examples", f"'{twice[:40]}' is an example of '{other}' too")
+        made.append(
+            OwnTask(
+                name=name,
+                examples=tree.examples,
+                not_examples=tree.not_examples,
+                description=tree.description,
+                min_confidence=tree.min_confidence,
+            )
+        )
+    return tuple(made)
+
+
 def _sound(making: Making, path: str, when: str) -> bool:
     """The condition can be used; else a problem says why not."""
     try:
@@ -196,7 +221,7 @@ def _sound(making: Making, path: str, when: str) -> bool:
     if never:
         making.problem(path, never)
         return False
-    known: Mapping[str, Sequence[str]] = {"task": TASKS, "model": tuple(making.tree.routes)}
+    known: Mapping[str, Sequence[str]] = {"task": (*TASKS, *making.tree.tasks), "model": tuple(making.tree.routes)}
     for variable, value in strange_values(when, known):
         making.problem(path, f"{variable} is never '{value}'", did_you_mean(value, known.get(variable, ()), True))
         return False

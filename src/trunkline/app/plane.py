@@ -14,7 +14,6 @@ from trunkline.app.jobs import Place, egress_of, job_house, refresh
 from trunkline.app.log import write
 from trunkline.credentials.vault import Vault
 from trunkline.dialects.registry import DIALECTS
-from trunkline.engine.guessing import Evidence
 from trunkline.engine.house import House
 from trunkline.engine.prober import Prober
 from trunkline.jobs.content import Contents
@@ -73,7 +72,6 @@ class Plane:
             books=self.ledger,
             secrets=boot.vault,
             fleet=Fleet(boot.workers),
-            tasks=Evidence(),
             deadlines=deadlines,
             turn=turn,
             snapshot=boot.snapshot,
@@ -133,6 +131,8 @@ class Plane:
         self.ledger.close()
 
     def _know(self) -> None:
+        if self.boot.snapshot.guesser is not None:
+            self.boot.snapshot.guesser.warm()
         for route in self.boot.snapshot.routes.values():
             for candidate in route.everyone():
                 self.house.fleet.know(candidate)

@@ -15,6 +15,7 @@ from trunkline.cli.keys import keys
 from trunkline.cli.logs import logs
 from trunkline.cli.plan import plan_
 from trunkline.cli.serve import serve
+from trunkline.cli.tasks import tasks
 from trunkline.cli.twins import twins
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     """A self-hosted AI gateway that never lies to the caller."""
 
 
-for command in (serve, check, explain, plan_, config_, keys, logs, jobs, audit, twins, doctor):
+for command in (serve, check, explain, plan_, config_, keys, logs, jobs, audit, tasks, twins, doctor):
     main.add_command(command)
 
 if __name__ == "__main__":

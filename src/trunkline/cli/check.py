@@ -7,6 +7,7 @@ import sys
 import click
 
 from trunkline.app.boot import Boot
+from trunkline.app.tasking import task_notes
 from trunkline.cli.printing import USAGE, config_option, json_option, print_json, problems
 from trunkline.config.schema import json_schema
 
@@ -34,8 +35,11 @@ def check(config: str, schema: bool, twins: bool, as_json: bool) -> None:
         "routes": sorted(snapshot.routes),
         "deployments": sorted(snapshot.deployments),
     }
+    notes = task_notes(snapshot.guesser)
     if as_json:
-        print_json(summary)
+        print_json({**summary, "notes": notes})
         return
     click.echo(f"{config} is valid: {len(snapshot.routes)} routes, {len(snapshot.deployments)} deployments")
     click.echo(f"digest {snapshot.digest}")
+    for note in notes:
+        click.echo(note)

@@ -15,6 +15,7 @@ from trunkline.app.keyring import Keys
 from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, print_json, problems, table
 from trunkline.policy.keys import KeyLimits
 from trunkline.types.failure import Failure
+from trunkline.types.principal import Priority
 
 
 class Wanted(TypedDict):
@@ -27,6 +28,8 @@ class Wanted(TypedDict):
     feature: str
     require: tuple[str, ...]
     forbid: tuple[str, ...]
+    task: str
+    priority: Priority
     as_json: bool
 
 
@@ -45,11 +48,24 @@ def keys() -> None:
     "--require", multiple=True, metavar="LABEL=VALUE", help="Only deployments with this label; may be repeated."
 )
 @click.option("--forbid", multiple=True, metavar="LABEL=VALUE", help="No deployment with this label; may be repeated.")
+@click.option("--task", default="", help="What its requests are about, where they do not say so themselves.")
+@click.option(
+    "--priority",
+    type=click.Choice(["interactive", "batch"]),
+    default="interactive",
+    show_default=True,
+    help="Under load, requests of batch are refused first and wait longest.",
+)
 @json_option
 def create(**asked: Unpack[Wanted]) -> None:
     """Make a key. It is shown once and stored only as a keyed hash."""
     as_json = asked["as_json"]
-    limits = KeyLimits(require=_labels("--require", asked["require"]), forbid=_labels("--forbid", asked["forbid"]))
+    limits = KeyLimits(
+        require=_labels("--require", asked["require"]),
+        forbid=_labels("--forbid", asked["forbid"]),
+        task=asked["task"],
+        priority=asked["priority"],
+    )
     made = _keys(asked["config"]).create(
         name=asked["name"], team=asked["team"], user=asked["user"], feature=asked["feature"], limits=limits
     )

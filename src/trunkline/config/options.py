@@ -15,7 +15,7 @@ from trunkline.config.kinds import (
     integer,
     size,
 )
-from trunkline.config.route_options import POLICY, PRICE, ROUTE, TIMEOUTS, VALUE
+from trunkline.config.route_options import POLICY, PRICE, ROUTE, TASK, TIMEOUTS, VALUE
 from trunkline.config.sections import Option, Section
 from trunkline.types.envelope import NEED
 
@@ -75,7 +75,14 @@ DEPLOYMENT = Section(
         "timeouts": Option(TIMEOUTS, "Instead of the route's, for attempts on this deployment."),
         "limits": Option(
             Section(
-                {"concurrency": Option(integer(1), "Attempts at once.", "1024")}, ("queue", "queue_wait"), name="limits"
+                {
+                    "concurrency": Option(integer(1), "Attempts at once, per worker.", "1024"),
+                    "queue": Option(
+                        integer(0, 100_000), "Requests that may wait for one of them when no candidate is free.", "128"
+                    ),
+                    "queue_wait": Option(duration(zero=True), "How long they wait.", "1s"),
+                },
+                name="limits",
             ),
             "Limits of this deployment.",
         ),
@@ -207,11 +214,12 @@ FILE = Section(
         "providers": Option(MapOf(PROVIDER, "name → provider"), "Endpoint families.", required=True),
         "deployments": Option(MapOf(DEPLOYMENT, "name → deployment"), "Callable targets.", required=True),
         "policies": Option(MapOf(POLICY, "name → policy"), "Constraints on whatever matches, whichever route is asked."),
+        "tasks": Option(MapOf(TASK, "name → task"), "Labels of your own, beside the built-in ones."),
         "headers": Option(
             ListOf(HEADER, empty=True), "Request headers that conditions may read, as header['x-tenant'].", "[]"
         ),
         "routes": Option(MapOf(ROUTE, "alias → route", ALIAS), "What clients may ask for.", required=True),
     },
-    later=("slo", "alerts", "telemetry", "drills", "tasks", "payloads"),
+    later=("slo", "alerts", "telemetry", "drills", "payloads"),
     name="file",
 )  # fmt: skip

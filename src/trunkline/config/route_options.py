@@ -172,6 +172,16 @@ POLICY = Section(
     },
     name="policy",
 )
+EXAMPLE = Text("example", r"[\s\S]{1,2000}", "an example has 2,000 characters at most")
+TASK = Section(
+    {
+        "description": Option(EXAMPLE, "What belongs to it, in a sentence; counts as one more example."),
+        "examples": Option(ListOf(EXAMPLE), "4 to 20 prompts, as people write them.", required=True),
+        "not_examples": Option(ListOf(EXAMPLE, empty=True), "Prompts that look like it and are something else."),
+        "min_confidence": Option(fraction(), "From which confidence it is believed; else fitted by leave-one-out."),
+    },
+    name="task",
+)
 RULE = Section(
     {
         "when": Option(CONDITION, "A condition in CEL.", required=True),

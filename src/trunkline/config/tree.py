@@ -97,6 +97,13 @@ class RouteTree(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[RuleTree, ...] = ()
 
 
+class TaskTree(msgspec.Struct, frozen=True, kw_only=True):
+    examples: tuple[str, ...]
+    not_examples: tuple[str, ...] = ()
+    description: str = ""
+    min_confidence: float | None = None
+
+
 class ListenerTls(msgspec.Struct, frozen=True):
     cert: str
     key: str
@@ -123,6 +130,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     egress: dict[str, Any] = {}
     prices: dict[str, Any] = {}
     policies: dict[str, PolicyTree] = {}
+    tasks: dict[str, TaskTree] = {}
     headers: tuple[str, ...] = ()
     providers: dict[str, ProviderTree] = {}
     deployments: dict[str, DeploymentTree] = {}
@@ -156,6 +164,7 @@ def to_tree(v: dict[str, Any], places: dict[str, Place]) -> Tree:
         policies={
             name: PolicyTree(when=p.get("when", "true"), limits=_limits(p)) for name, p in v.get("policies", {}).items()
         },
+        tasks={name: _task(t) for name, t in v.get("tasks", {}).items()},
         headers=tuple(v.get("headers", ())),
         providers={name: _provider(p) for name, p in v["providers"].items()},
         deployments={name: _deployment(d) for name, d in v["deployments"].items()},
@@ -178,6 +187,15 @@ def _provider(p: dict[str, Any]) -> ProviderTree:
             ca_file=tls.get("ca"), cert_file=tls.get("cert"), key_file=tls.get("key"), verify=tls.get("verify", True)
         ),
         options=p.get("options", {}),
+    )
+
+
+def _task(t: dict[str, Any]) -> TaskTree:
+    return TaskTree(
+        examples=tuple(t["examples"]),
+        not_examples=tuple(t.get("not_examples", ())),
+        description=t.get("description", ""),
+        min_confidence=t.get("min_confidence"),
     )
 
 

@@ -15,6 +15,7 @@ from trunkline.types.envelope import Envelope
 from trunkline.types.failure import Failure
 from trunkline.types.usage import Usage
 from trunkline.types.wire import DialectName, Headers, Loss
+from trunkline.types.words import Words
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +209,10 @@ class Dialect(Voice, Protocol):
     def peek(self, target: Target, body: bytes) -> Envelope | Failure:
         """Facts without a full decode. Bad JSON, a missing or wrong-typed known field: a Failure naming the field
         and what would be right. Nested too deep: 400 by the parser's own recursion error."""
+        ...
+
+    def words(self, body: bytes) -> Words:
+        """What a classifier looks at; asked only where a condition wants to know the task. Never raises."""
         ...
 
     def splice(self, body: bytes, facts: Envelope, model: str) -> bytes | Failure:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.engine.exchange import Exchange
+from trunkline.engine.guessing import guess
 from trunkline.routing.conditions import TASK_VARIABLES
 from trunkline.routing.fit import unfit
 from trunkline.routing.plan import plan
@@ -44,7 +45,7 @@ def ruled(
     if judge is None or not wanted:
         return route, more, None
     if wanted & TASK_VARIABLES:
-        x.guess = x.house.tasks.guess(x)
+        x.guess = guess(x)
     judged = judge.judge(route, facts_of(x, facts, principal, wanted))
     if judged.erred:
         x.house.log("rule_erred", {"request_id": x.id, "conditions": list(judged.erred)})

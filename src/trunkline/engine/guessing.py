@@ -1,41 +1,37 @@
-"""The task of a request, in the order of evidence: what the caller says, what the request's form shows, what its words show."""
+"""The task of a request, in the order of evidence (task-routing.md): what the caller says, what its key says, what the
+request's form and words show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from trunkline.engine.exchange import Exchange
+from trunkline.tasks.difficulty import band
+from trunkline.tasks.labels import group_of
 from trunkline.types.envelope import Envelope
-from trunkline.types.facts import NO_GUESS, Guess
-
-#: Label → coarse group.
-GROUPS = {
-    "code": "technical",
-    "math_reasoning": "technical",
-    "summarization": "given_text",
-    "rewriting": "given_text",
-    "translation": "given_text",
-    "classification": "given_text",
-    "extraction": "given_text",
-    "closed_qa": "given_text",
-    "open_qa": "knowledge",
-    "brainstorming": "creative",
-    "writing": "creative",
-}
+from trunkline.types.facts import NO_GUESS, Guess, Guesser
+from trunkline.types.words import Words
 
 
-class Evidence:
-    """Asks one kind of evidence after the other; the first that speaks wins."""
-
-    def guess(self, x: Exchange) -> Guess:
-        return told(x.labels, x.facts)
-
-
-def told(labels: Mapping[str, str], facts: Envelope | None) -> Guess:
-    """What the caller says of the task: the header, else its metadata."""
-    said = labels.get("task") or labels.get("metadata.task")
-    if not said and facts is not None:
-        said = facts.metadata.get("task")
-    if not said:
+def guess(x: Exchange) -> Guess:
+    """What is no chat is not classified."""
+    guesser: Guesser | None = x.snapshot.guesser
+    principal = x.principal
+    if x.note is not None or guesser is None or principal is None:
         return NO_GUESS
-    return Guess(label=said, group=GROUPS.get(said, said), confidence=1.0, sure=True, source="caller")
+    said = stated(x.labels, x.facts) or principal.task
+    return weighed(guesser, said, x.chat.words(x.call.body))
+
+
+def stated(labels: Mapping[str, str], facts: Envelope | None) -> str:
+    """What the caller says of the task: the header, else its metadata; "" if nothing."""
+    said = labels.get("task") or labels.get("metadata.task")
+    return said or (facts.metadata.get("task", "") if facts is not None else "")
+
+
+def weighed(guesser: Guesser, said: str, words: Words) -> Guess:
+    """What was said, else what the words show."""
+    if not said:
+        return guesser.guess(words)
+    hard = band(words.text, said)
+    return Guess(label=said, group=group_of(said), confidence=1.0, difficulty=hard, sure=True, source="caller")

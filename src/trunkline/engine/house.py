@@ -14,7 +14,6 @@ from trunkline.routing.fleet import Fleet
 from trunkline.transport.contract import Upstreams
 from trunkline.transport.timers import Deadlines
 from trunkline.transport.turn import EndOfTurn
-from trunkline.types.facts import Guess
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Snapshot
 from trunkline.types.principal import Principal
@@ -49,12 +48,6 @@ class Books(Protocol):
         ...
 
 
-class Tasks(Protocol):
-    """What a request is about; asked only where a condition wants to know."""
-
-    def guess(self, x: Exchange) -> Guess: ...
-
-
 class Secrets(Protocol):
     def current(self, provider: str, credential: str) -> str: ...
 
@@ -70,7 +63,6 @@ class House(msgspec.Struct, kw_only=True, eq=False):
     books: Books
     secrets: Secrets
     fleet: Fleet
-    tasks: Tasks
     deadlines: Deadlines
     turn: EndOfTurn
     snapshot: Snapshot

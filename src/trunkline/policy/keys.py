@@ -20,7 +20,7 @@ import msgspec
 from trunkline.storage.contract import KeyRow, Store
 from trunkline.types.constraint import Constraint
 from trunkline.types.failure import Failure, invalid
-from trunkline.types.principal import Principal
+from trunkline.types.principal import Principal, Priority
 
 PREFIX = "tl-"
 RANDOM_BYTES = 20
@@ -81,14 +81,20 @@ def digester(pepper: bytes) -> Callable[[bytes], bytes]:
 
 
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What every request with a key is bound by: labels that a deployment must have, or must not have."""
+    """What every request with a key is bound by: labels that a deployment must have, or must not have. `task` is what they
+    are about, where they do not say so themselves; `batch` is shed first and waits longest."""
 
     require: dict[str, tuple[str, ...]] = {}
     forbid: dict[str, tuple[str, ...]] = {}
+    task: str = ""
+    priority: Priority = "interactive"
 
     @property
-    def binds(self) -> bool:
-        return bool(self.require or self.forbid)
+    def says(self) -> bool:
+        return self != NO_LIMITS
+
+
+NO_LIMITS = KeyLimits()
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +136,7 @@ def issue(store: Store, pepper: bytes, labels: Labels) -> Issued | Failure:
             organisation=labels.organisation,
             created_at=time.time_ns() // 1000,
             expires_at=labels.expires_at,
-            limits=msgspec.json.encode(labels.limits).decode() if labels.limits.binds else "",
+            limits=msgspec.json.encode(labels.limits).decode() if labels.limits.says else "",
         )
     )
     return issued
@@ -147,6 +153,7 @@ def held(row: KeyRow) -> Held:
     ends = min((t for t in (row.revoked_at, row.expires_at) if t is not None), default=None)
     if row.revoked_at is not None:
         ends = 0  # at once, whatever the clocks of the machines say
+    constraints, limits = _limits(row)
     principal = Principal(
         key_id=row.key_id,
         name=row.name,
@@ -154,21 +161,25 @@ def held(row: KeyRow) -> Held:
         team=row.team,
         organisation=row.organisation,
         feature=row.feature,
-        constraints=_constraints(row),
+        task=limits.task,
+        priority=limits.priority,
+        constraints=constraints,
     )
     return Held(principal, None if ends is None else ends / 1e6)
 
 
-def _constraints(row: KeyRow) -> tuple[Constraint, ...]:
+def _limits(row: KeyRow) -> tuple[tuple[Constraint, ...], KeyLimits]:
     """Limits that cannot be read let nothing pass: nobody has the label that they then require."""
     if not row.limits:
-        return ()
+        return (), NO_LIMITS
     origin = f"key {row.key_id}"
     try:
         limits = msgspec.json.decode(row.limits, type=KeyLimits)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return (Constraint(origin=origin, require={"readable limits": ()}),)
-    return (Constraint(origin=origin, require=limits.require, forbid=limits.forbid),)
+        return (Constraint(origin=origin, require={"readable limits": ()}),), NO_LIMITS
+    if not (limits.require or limits.forbid):
+        return (), limits
+    return (Constraint(origin=origin, require=limits.require, forbid=limits.forbid),), limits
 
 
 class KeyRing:

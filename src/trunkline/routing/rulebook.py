@@ -26,6 +26,11 @@ class Rulebook:
         rules = self._rules.get(route.name)
         return self._over_all.names if rules is None else self._over_all.names | rules.names
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All variables that any condition looks at."""
+        return self._over_all.names.union(*(rules.names for rules in self._rules.values()))
+
     def judge(self, route: Route, facts: Facts) -> Judged:
         """First match wins among the rules; every policy that matches counts. What cannot be evaluated does not match, unless
         it would have constrained the request: then the request is refused, because it may not go anywhere."""

@@ -11,6 +11,7 @@ from trunkline.types.envelope import Envelope
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Policy, Route
 from trunkline.types.principal import Principal
+from trunkline.types.words import Words
 
 Difficulty = Literal["easy", "medium", "hard"]
 #: Where a label comes from, in the order of evidence (task-routing.md).
@@ -65,6 +66,16 @@ class Judge(Protocol):
         ...
 
     def judge(self, route: Route, facts: Facts) -> Judged: ...
+
+
+class Guesser(Protocol):
+    """Works out what a request is about, from its words alone."""
+
+    def warm(self) -> None:
+        """Read what is needed, so that no request waits for it."""
+        ...
+
+    def guess(self, words: Words) -> Guess: ...
 
 
 def applied(policies: tuple[Policy, ...]) -> tuple[Constraint, ...]:

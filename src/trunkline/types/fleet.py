@@ -12,6 +12,7 @@ import msgspec
 from trunkline.types.constraint import Constraint
 from trunkline.types.failure import Signal
 from trunkline.types.wire import DialectName, Origin
+from trunkline.types.words import OwnTask
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,7 +217,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The compiled configuration in force. `digest` identifies it, `number` counts swaps of this process. `headers` are the
-    request headers that conditions may look at; `judge` is a `types.facts.Judge`, None if nothing has conditions."""
+    request headers that conditions may look at; `judge` is a `types.facts.Judge`, None if nothing has conditions;
+    `guesser` a `types.facts.Guesser`, None if no condition looks at what a request is about; `tasks` are
+    the configuration's own labels."""
 
     number: int
     digest: str
@@ -227,3 +230,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[Policy, ...] = ()
     headers: tuple[str, ...] = ()
     judge: Any = None
+    guesser: Any = None
+    tasks: tuple[OwnTask, ...] = ()

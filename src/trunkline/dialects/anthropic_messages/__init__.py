@@ -6,10 +6,12 @@ from trunkline.dialects.anthropic_messages import encode, errors, request, respo
 from trunkline.dialects.anthropic_messages.stream import MessagesReader, MessagesTap, MessagesWriter
 from trunkline.dialects.contract import Answer, Dialect, Encoded, ErrorFacts, StreamOptions, Target
 from trunkline.dialects.splice import replace_model
+from trunkline.dialects.wording import chat_words
 from trunkline.types.canonical import ChatRequest, ChatResponse
 from trunkline.types.envelope import Envelope
 from trunkline.types.failure import Failure
 from trunkline.types.wire import DialectName, Headers
+from trunkline.types.words import Words
 
 
 class AnthropicMessages:
@@ -17,6 +19,9 @@ class AnthropicMessages:
 
     def peek(self, target: Target, body: bytes) -> Envelope | Failure:
         return request.peek(target, body)
+
+    def words(self, body: bytes) -> Words:
+        return chat_words(body)
 
     def splice(self, body: bytes, facts: Envelope, model: str) -> bytes | Failure:
         return replace_model(body, model)

@@ -6,10 +6,12 @@ from trunkline.dialects.contract import Answer, Dialect, Encoded, ErrorFacts, St
 from trunkline.dialects.gemini_generate import encode, errors, request, response
 from trunkline.dialects.gemini_generate.reader import GenerateReader
 from trunkline.dialects.gemini_generate.stream import GenerateTap, GenerateWriter
+from trunkline.dialects.wording import generate_words
 from trunkline.types.canonical import ChatRequest, ChatResponse
 from trunkline.types.envelope import Envelope
 from trunkline.types.failure import Failure
 from trunkline.types.wire import DialectName, Headers
+from trunkline.types.words import Words
 
 
 class GeminiGenerate:
@@ -17,6 +19,9 @@ class GeminiGenerate:
 
     def peek(self, target: Target, body: bytes) -> Envelope | Failure:
         return request.peek(target, body)
+
+    def words(self, body: bytes) -> Words:
+        return generate_words(body)
 
     def splice(self, body: bytes, facts: Envelope, model: str) -> bytes | Failure:
         """The body as it is: the provider puts the model into the URL."""

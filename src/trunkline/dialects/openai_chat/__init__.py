@@ -8,10 +8,12 @@ from trunkline.dialects.openai_chat.reader import ChatReader
 from trunkline.dialects.openai_chat.stream import ChatTap
 from trunkline.dialects.openai_chat.writer import ChatWriter
 from trunkline.dialects.splice import replace_model, set_include_usage
+from trunkline.dialects.wording import chat_words
 from trunkline.types.canonical import ChatRequest, ChatResponse
 from trunkline.types.envelope import Envelope
 from trunkline.types.failure import Failure
 from trunkline.types.wire import DialectName, Headers
+from trunkline.types.words import Words
 
 
 class OpenAIChat:
@@ -19,6 +21,9 @@ class OpenAIChat:
 
     def peek(self, target: Target, body: bytes) -> Envelope | Failure:
         return request.peek(target, body)
+
+    def words(self, body: bytes) -> Words:
+        return chat_words(body)
 
     def splice(self, body: bytes, facts: Envelope, model: str) -> bytes | Failure:
         made = replace_model(body, model)
