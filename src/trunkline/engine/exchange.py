@@ -96,6 +96,7 @@ class Exchange(msgspec.Struct, eq=False):
     blocked_at: float = 0.0
     client_s: float = 0.0
     backoff_s: float = 0.0
+    queue_s: float = 0.0
     note: Note | None = None
 
     @property

@@ -16,13 +16,20 @@ def partition(x: Exchange) -> Partition:
     """Instants are loop seconds. Each is turned into microseconds since arrival once, so that parts between neighbours add
     up exactly; what no part claims is `other`."""
     serving = x.serving
-    if serving is not None and len(x.attempts) == 1 and serving.connected_at and serving.last_at and not x.client_s:
+    if (
+        serving is not None
+        and len(x.attempts) == 1
+        and serving.connected_at
+        and serving.last_at
+        and not (x.client_s or x.queue_s)
+    ):
         return _straight(x, serving)
     start = x.call.head_at
     total = micros(x.ended_at - start)
     body = micros(x.call.body_at - start) if x.call.body_at else 0
     planned = micros((x.planned_at or x.ended_at) - start)
     p = Partition(total=total, body=body, admit=planned - body if planned > body else 0)
+    p.queue = micros(x.queue_s)
     tried = 0
     if len(x.attempts) > 1 or serving is None:
         tried = sum(micros(a.ended_at - a.started_at) for a in x.attempts if a is not serving)
@@ -67,12 +74,14 @@ def _straight(x: Exchange, a: Attempt) -> Partition:
     )
 
 
-_ORDER = ("finish", "generate", "first_token", "failed", "backoff", "admit", "hold", "client", "connect", "body")
+_ORDER = (
+    "finish", "generate", "first_token", "failed", "backoff", "queue", "admit", "hold", "client", "connect", "body",
+)  # fmt: skip
 
 
 def _balanced(p: Partition) -> Partition:
     """The remainder is `other`; should parts overlap (an attempt cut while it was being set up), the excess is taken back."""
-    parts = (p.admit, p.body, p.failed, p.backoff, p.connect, p.first_token, p.hold, p.generate, p.client, p.finish)
+    parts = [getattr(p, name) for name in _ORDER]
     known = sum(parts)
     if known <= p.total and min(parts) >= 0:
         p.other = p.total - known

@@ -10,12 +10,13 @@ from trunkline.engine.exchange import Exchange
 from trunkline.engine.faults import cancelled, internal, stopped
 from trunkline.engine.flight import Flight
 from trunkline.engine.outcome import close
+from trunkline.engine.queueing import delay, stand_in_line
 from trunkline.engine.race import prepare, race
 from trunkline.engine.rescue import remembers, rescue
 from trunkline.engine.shadow import shadow_of
 from trunkline.routing.course import Course
 from trunkline.types.failure import Failure, Kind, refused
-from trunkline.types.plan import Try, Wait
+from trunkline.types.plan import Queue, Try, Wait
 
 Serving = Callable[[Exchange], Awaitable[Failure | None]]
 
@@ -103,7 +104,9 @@ async def serve(x: Exchange) -> Failure | None:
                     await rescue(x, course)
                 return None
         elif isinstance(step, Wait):
-            await x.wait(step.seconds)
+            await delay(x, course, step)
+        elif isinstance(step, Queue):
+            await stand_in_line(x, course, step)
         else:
             return step.failure
     return stopped(x.cut_by)

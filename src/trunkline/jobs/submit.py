@@ -23,10 +23,11 @@ from trunkline.jobs.settle import deliveries_of, drop_unsent
 from trunkline.policy.admit import Unanswered
 from trunkline.providers.tasks import TaskOutgoing
 from trunkline.routing.course import Course
+from trunkline.routing.queues import Waiter
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.fleet import Candidate, Route
 from trunkline.types.job import Job
-from trunkline.types.plan import Plan, Try, Wait
+from trunkline.types.plan import Plan, Queue, Try, Wait
 from trunkline.types.principal import Principal
 from trunkline.types.video import Task, VideoRequest
 
@@ -85,8 +86,29 @@ class Submission:
                     return outcome
             elif isinstance(step, Wait):
                 await asyncio.sleep(step.seconds)
+            elif isinstance(step, Queue):
+                await self._stand_in_line(step)
             else:
                 return await self._refused(step.failure)
+
+    async def _stand_in_line(self, step: Queue) -> None:
+        """Until a permit of the deployment is free, or in vain."""
+        fleet, deployment = self.house.fleet, step.candidate.deployment
+        free = asyncio.Event()
+        waiter = Waiter(self.principal.key_id, self.principal.priority, None, free.set)
+        if fleet.queues.join(deployment.name, waiter, deployment.limits.queue):
+            try:
+                async with asyncio.timeout(step.seconds):
+                    await free.wait()
+            except TimeoutError:
+                pass
+            except asyncio.CancelledError:
+                if waiter.granted:
+                    fleet.give_back(deployment.name)
+                raise
+            finally:
+                fleet.queues.leave(deployment.name, waiter)
+        self.course.queued(step.candidate, granted=waiter.granted)
 
     # --- one candidate -----------------------------------------------------------------------------------------------
     async def _try(self, step: Try) -> Outcome | Failure | None:

@@ -11,7 +11,7 @@ from trunkline.routing.fleet import OK, Fleet
 from trunkline.types.envelope import SOFT_NEEDS
 from trunkline.types.failure import Failure, FaultClass, Kind
 from trunkline.types.fleet import Candidate, Route
-from trunkline.types.plan import AttemptReason, GiveUp, Plan, Step, Try, Wait
+from trunkline.types.plan import AttemptReason, GiveUp, Plan, Queue, Step, Try, Wait
 
 MAX_ATTEMPTS = 8
 MIN_LEFT = 0.05
@@ -47,11 +47,17 @@ class Course(msgspec.Struct, eq=False):
     _delay: float = 0.0
     _stated: bool = False
     _queued: bool = False
+    _lined: bool = False
+    _granted: Candidate | None = None
     _stop: Failure | None = None
+    _turned_away: Failure | None = None
     _declared_only: bool = False
 
     # --- asking ----------------------------------------------------------------------------------------------------
     def next(self, now: float) -> Step:
+        granted = self._use_permit(now)
+        if granted is not None:
+            return self._try(granted, "failover" if self.attempts else "first", now)
         if self._stop is not None:
             return GiveUp(self._stop)
         if self.deadline - now < MIN_LEFT:
@@ -162,6 +168,7 @@ class Course(msgspec.Struct, eq=False):
         every candidate."""
         self._tried.add(id(candidate))
         self.attempts -= 1
+        self.fleet.offer(candidate)
         self.failures.append((candidate, failure))
         if failure.fault is FaultClass.CLIENT:
             self._stop = failure
@@ -198,8 +205,52 @@ class Course(msgspec.Struct, eq=False):
         rule = self.route.retry
         return self.rand() * min(rule.backoff_cap, rule.backoff_base * 2.0**used)
 
+    # --- waiting for a permit --------------------------------------------------------------------------------------
+    def queued(self, candidate: Candidate, *, granted: bool) -> None:
+        """What came of a `Queue`: a permit is held for this course, or the wait was in vain."""
+        if granted:
+            self._granted = candidate
+
+    def turned_away(self) -> None:
+        """Too many wait for the same delay already."""
+        self._again = None
+        self._stop = self._turned_away
+
+    def _use_permit(self, now: float) -> Candidate | None:
+        """The candidate whose permit is held, if it still may be tried; else the permit goes to the next."""
+        candidate, self._granted = self._granted, None
+        if candidate is None:
+            return None
+        name = candidate.deployment.name
+        self.fleet.inflight[name] -= 1  # taken up again by the attempt, in this same turn
+        fit = self.fleet.standing(candidate, now).kind in ("ok", "slow")
+        if fit and self._stop is None and self.deadline - now >= MIN_LEFT and self.attempts < MAX_ATTEMPTS:
+            return candidate
+        self.fleet.inflight[name] += 1
+        self.fleet.give_back(name)
+        return None
+
+    def _in_line(self, now: float) -> Queue | None:
+        """Where to wait if everybody that could serve is at its limit: the shortest queue for its limit. Once for each
+        exchange."""
+        if self._lined:
+            return None
+        self._lined = True
+        full = [c for c in self.plan.order if id(c) not in self._tried and self.fleet.standing(c, now).kind == "full"]
+        open_to = [c for c in full if self.fleet.queues.length(c.deployment.name) < c.deployment.limits.queue]
+        if not open_to:
+            return None
+        best = min(
+            open_to, key=lambda c: self.fleet.queues.length(c.deployment.name) / max(1, c.deployment.limits.concurrency)
+        )
+        seconds = min(best.deployment.limits.queue_wait, self.deadline - now - MIN_LEFT)
+        return Queue(best, seconds) if seconds > 0.0 else None
+
     # --- nothing left ----------------------------------------------------------------------------------------------
     def _exhausted(self, now: float) -> Step:
+        line = self._in_line(now)
+        if line is not None:
+            return line
         waiting = self._throttled(now)
         if waiting is not None and not self._queued:
             candidate, until = waiting
@@ -211,7 +262,8 @@ class Course(msgspec.Struct, eq=False):
                 self._queued = True
                 self._retries[id(candidate)] = self._retries.get(id(candidate), 0) + 1
                 self._again, self._delay, self._stated = candidate, 0.0, True
-                return Wait(delay, True)
+                self._turned_away = self._verdict(now)
+                return Wait(delay, True, candidate.secret, candidate.deployment.limits.queue)
         return GiveUp(self._verdict(now))
 
     def _throttled(self, now: float) -> tuple[Candidate, float] | None:

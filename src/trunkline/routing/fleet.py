@@ -10,6 +10,7 @@ import msgspec
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.budget import HedgeBudget, RetryBudget
 from trunkline.routing.health import SLOW_START, CredentialHealth, EndpointHealth
+from trunkline.routing.queues import Queues
 from trunkline.routing.speed import Speeds
 from trunkline.types.constraint import Constraint
 from trunkline.types.failure import Failure, FaultClass
@@ -68,6 +69,7 @@ class Fleet:
         self.affinity = Affinity()
         self.speeds = Speeds()
         self.hedges = HedgeBudget()
+        self.queues = Queues()
         self.troubled: set[str] = set()
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -173,8 +175,19 @@ class Fleet:
         return changes
 
     def _release(self, candidate: Candidate) -> None:
-        name = candidate.deployment.name
-        self.inflight[name] = max(0, self.inflight[name] - 1)
+        self.give_back(candidate.deployment.name)
+
+    def offer(self, candidate: Candidate) -> None:
+        """A permit that nobody took goes to whoever waits for one."""
+        name, limits = candidate.deployment.name, candidate.deployment.limits
+        if self.queues.length(name) and self.inflight[name] < limits.concurrency:
+            self.inflight[name] += 1
+            self.queues.hand_over(name)
+
+    def give_back(self, deployment: str) -> None:
+        """A permit becomes free, or goes to whoever is next in the queue."""
+        if not self.queues.hand_over(deployment):
+            self.inflight[deployment] = max(0, self.inflight[deployment] - 1)
 
     def _penalise(
         self, candidate: Candidate, failure: Failure, now: float, rand: float, *, key: str, way: Way

@@ -12,9 +12,10 @@ from trunkline.engine.ids import new_id
 from trunkline.engine.line import abandon, launch, refuse_at_head
 from trunkline.jobs.serving import JobAsk, JobFront
 from trunkline.server.caller import read_caller
+from trunkline.server.shedding import Shedder, overloaded
 from trunkline.server.surfaces import Surface, Unmatched, dialect_of, match, not_served
 from trunkline.transport.contract import Call
-from trunkline.types.failure import Failure, FaultClass, Kind, http_status, invalid
+from trunkline.types.failure import Failure, http_status, invalid
 from trunkline.types.principal import Principal
 from trunkline.types.wire import DialectName, Headers, Operation
 
@@ -37,7 +38,7 @@ class Gateway:
         self.voices: dict[str, Voice] = {**house.dialects, **(jobs.house.dialects if jobs is not None else {})}
         self.phase: Phase = "starting"
         self.body_bytes = body_bytes
-        self.max_live = max_live
+        self.shedder = Shedder(house.loop, house.live, max_live, house.rand)
         self.details: dict[str, object] = {}
 
     # --- Application -----------------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ class Gateway:
             x.decision = NOBODY
         else:
             x.decision = house.gate.known(caller.presented)
-        failure = x.decision if isinstance(x.decision, Failure) else self._overload()
+        failure = x.decision if isinstance(x.decision, Failure) else self._overload(x.decision)
         if failure is not None:
             refuse_at_head(x, failure)
             return -1
@@ -110,9 +111,10 @@ class Gateway:
         body = self.voice_of(unmatched.dialect).error_body(unmatched.failure, "")
         call.respond(http_status(unmatched.failure), headers, body)
 
-    def _overload(self) -> Failure | None:
-        if len(self.house.live) >= self.max_live:
-            return overloaded("this gateway is at its limit of concurrent requests", 1.0 + 4.0 * self.house.rand())
+    def _overload(self, principal: Principal | None) -> Failure | None:
+        failure = self.shedder.refuses(principal)
+        if failure is not None:
+            return failure
         if not self.house.books.healthy:
             return overloaded("this gateway cannot account for requests now", 1.0 + 4.0 * self.house.rand())
         return None
@@ -161,7 +163,3 @@ def speaks_for_itself(operation: Operation, query: bytes) -> bool:
 def refusal(status: int, code: str, message: str) -> Failure:
     """What the transport refuses by itself."""
     return overloaded(message, 1.0) if status == 503 else invalid(message, status=status, code=code)
-
-
-def overloaded(message: str, delay: float) -> Failure:
-    return Failure(kind=Kind.OVERLOADED, fault=FaultClass.OVERLOAD, source="gateway", message=message, delay=delay)

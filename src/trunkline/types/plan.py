@@ -65,10 +65,20 @@ class Try(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Next step: wait `seconds` (backoff or a stated delay), then ask again."""
+    """Next step: wait `seconds` (backoff or a stated delay), then ask again. `behind` names what has stated a delay that all
+    candidates share; at most `bound` exchanges wait for it at once."""
 
     seconds: float
     stated: bool = False
+    behind: str = ""
+    bound: int = 0
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """Next step: wait for a permit of this candidate's deployment, `seconds` at most, then ask again."""
+
+    candidate: Candidate
+    seconds: float
 
 
 class GiveUp(msgspec.Struct, frozen=True):
@@ -77,4 +87,4 @@ class GiveUp(msgspec.Struct, frozen=True):
     failure: Failure
 
 
-Step = Try | Wait | GiveUp
+Step = Try | Wait | Queue | GiveUp
