@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from trunkline.app.boot import Boot
+from trunkline.app.replaying import envelope_of, guess_of, labels_of, principal_of
 from trunkline.dialects.contract import Dialect, Target
 from trunkline.dialects.registry import DIALECTS
 from trunkline.engine.deciding import Seen, asked_of, constraints_of, gather
-from trunkline.engine.guessing import told
+from trunkline.engine.guessing import stated, weighed
 from trunkline.engine.leg import DEFAULT_OUTPUT_TOKENS, no_chat
+from trunkline.policy.keys import Held
 from trunkline.providers import PROVIDERS
 from trunkline.providers.contract import Outgoing
 from trunkline.routing.conditions import TASK_VARIABLES
@@ -20,9 +24,10 @@ from trunkline.routing.plan import plan
 from trunkline.types.canonical import ChatRequest
 from trunkline.types.constraint import Constraint, dollars
 from trunkline.types.envelope import Envelope, needs_named
-from trunkline.types.facts import Judge
+from trunkline.types.facts import NO_GUESS, Guess, Judge
 from trunkline.types.failure import Failure
 from trunkline.types.fleet import Candidate, Route
+from trunkline.types.plan import Plan
 from trunkline.types.principal import Principal
 from trunkline.types.wire import DialectName, Loss
 
@@ -103,25 +108,52 @@ def explain_request(
     if isinstance(facts, Failure):
         return Explanation(dialect=dialect_name, model=model, stream=stream, refusal=facts.message)
     shown = Explanation(dialect=dialect_name, model=facts.model, stream=facts.stream, facts=_facts(facts))
+    guess = NO_GUESS
+    if boot.snapshot.guesser is not None:
+        said = stated(supposed.labels, facts) or supposed.principal.task
+        guess = weighed(boot.snapshot.guesser, said, dialect.words(body))
+    made = _decided(boot, facts, guess, supposed, shown)
+    if made is not None:
+        shown.legs = [_leg(dialect, facts, body, candidate) for candidate in made.order]
+    return shown
+
+
+def explain_record(boot: Boot, record: Mapping[str, Any], held: Held | None) -> Explanation:
+    """What the configuration now in the file would do with the request of a record. Its words are gone, so nothing is said of
+    what a translation would lose; what it was about is what was thought then."""
+    facts = envelope_of(record)
+    shown = Explanation(dialect=facts.dialect, model=facts.model, stream=facts.stream, facts=_facts(facts))
+    supposed = Supposed(
+        principal=principal_of(record, held),
+        labels=labels_of(record),
+        wall=float(record.get("started_at", 0)) / 1e6,
+    )
+    made = _decided(boot, facts, guess_of(record), supposed, shown)
+    if made is not None:
+        shown.legs = [_bare_leg(DIALECTS[facts.dialect], candidate)[0] for candidate in made.order]
+    return shown
+
+
+def _decided(boot: Boot, facts: Envelope, guess: Guess, supposed: Supposed, shown: Explanation) -> Plan | None:
+    """Rule, constraints and plan, written into `shown`. None: refused before there is a plan."""
     route = boot.snapshot.routes.get(facts.model)
     if route is None:
         shown.refusal = f"no route is called '{facts.model}'; there are: {', '.join(sorted(boot.snapshot.routes))}"
-        return shown
-    guess = told(supposed.labels, facts)
+        return None
     more = constraints_of(supposed.principal, supposed.labels)
     judge: Judge | None = boot.snapshot.judge
     if judge is not None:
+        if judge.wants(route) & TASK_VARIABLES:
+            shown.task = f"{guess.label} ({guess.confidence:.2f}, by {guess.source}), {guess.difficulty}"
         hour = int(supposed.wall // 3600) % 24
         seen = Seen(guess=guess, headers=supposed.headers, hour=hour, ejected=supposed.ejected)
         judged = judge.judge(route, gather(facts, supposed.principal, supposed.labels, seen))
         route, more = judged.route, judged.constraints + more
         shown.notes = [f"could not be evaluated: {when}" for when in judged.erred]
-        if judge.wants(route) & TASK_VARIABLES:
-            shown.task = f"{guess.label} ({guess.confidence:.2f}, by {guess.source}), {guess.difficulty}"
         if judged.refusal is not None:
             shown.rule = _rule(route)
             shown.refusal = judged.refusal.message
-            return shown
+            return None
     shown.rule = _rule(route)
     asked = asked_of(facts, supposed.principal, supposed.labels, route, supposed.wall)
     made = plan(route, Fleet(), 0.0, lambda: DICE, asked, more)
@@ -129,13 +161,13 @@ def explain_request(
     shown.constraints = [_constraint(constraint) for constraint in made.constraints]
     if made.refusal is not None:
         shown.refusal = made.refusal.message
-    shown.legs = [_leg(dialect, facts, body, candidate) for candidate in made.order]
     shown.dropped = [f"{d.candidate.deployment.name} ({d.reason}: {d.detail})" for d in made.dropped]
     shown.retry, shown.timeouts = _retry(route), _timeouts(route)
-    return shown
+    return made
 
 
-def _leg(dialect: Dialect, facts: Envelope, body: bytes, candidate: Candidate) -> LegShown:
+def _bare_leg(dialect: Dialect, candidate: Candidate) -> tuple[LegShown, Dialect]:
+    """Without the request, and the dialect in which it would be asked."""
     deployment = candidate.deployment
     same = dialect.name in deployment.dialects
     upstream = dialect if same or not deployment.dialects else DIALECTS[deployment.dialects[0]]
@@ -147,6 +179,13 @@ def _leg(dialect: Dialect, facts: Envelope, body: bytes, candidate: Candidate) -
         dialect=upstream.name,
         same=same,
     )
+    return shown, upstream
+
+
+def _leg(dialect: Dialect, facts: Envelope, body: bytes, candidate: Candidate) -> LegShown:
+    deployment = candidate.deployment
+    shown, upstream = _bare_leg(dialect, candidate)
+    same = shown.same
     if not deployment.dialects:
         shown.refusal = no_chat(deployment.model).message
         return shown

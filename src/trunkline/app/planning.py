@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from trunkline.app.replaying import envelope_of, guess_of, labels_of, principal_of, tokens_of
 from trunkline.catalogue.chat import cost_nanos
 from trunkline.engine.deciding import Seen, asked_of, constraints_of, gather
 from trunkline.engine.recording import written
@@ -15,10 +16,8 @@ from trunkline.policy.keys import Held
 from trunkline.routing.fleet import Fleet
 from trunkline.routing.plan import plan
 from trunkline.routing.prices import price_now
-from trunkline.types.envelope import NEED, Envelope
-from trunkline.types.facts import Guess, Judge
+from trunkline.types.facts import Judge
 from trunkline.types.fleet import Candidate, Route, Snapshot
-from trunkline.types.principal import Principal
 
 DICE = 0.5
 
@@ -182,13 +181,12 @@ def _first(snapshot: Snapshot, record: Mapping[str, Any], held: Held | None) -> 
     if route is None:
         return None
     wall = float(record.get("started_at", 0)) / 1e6
-    facts, principal, labels = _facts(record), _principal(record, held), _labels(record)
+    facts, principal, labels = envelope_of(record), principal_of(record, held), labels_of(record)
     more = constraints_of(principal, labels)
     judge: Judge | None = snapshot.judge
     if judge is not None:
-        task, sure = str(record.get("task") or ""), record.get("task_confidence")
-        guess = Guess(label=task, confidence=float(sure or 0.0), sure=True) if task else Guess()
-        judged = judge.judge(route, gather(facts, principal, labels, Seen(guess=guess, hour=int(wall // 3600) % 24)))
+        seen = Seen(guess=guess_of(record), hour=int(wall // 3600) % 24)
+        judged = judge.judge(route, gather(facts, principal, labels, seen))
         if judged.refusal is not None:
             return None
         route, more = judged.route, judged.constraints + more
@@ -197,53 +195,13 @@ def _first(snapshot: Snapshot, record: Mapping[str, Any], held: Held | None) -> 
     return made.order[0] if made.order else None
 
 
-def _facts(record: Mapping[str, Any]) -> Envelope:
-    size = int(record.get("body_bytes") or 0)
-    needs = 0
-    for field, need in (("tools", "tools"), ("images", "image"), ("output_schema", "schema")):
-        if record.get(field):
-            needs |= NEED[need]
-    return Envelope(
-        dialect=record.get("dialect", "openai_chat"),
-        operation="chat",
-        model=str(record["alias"]),
-        stream=bool(record.get("stream")),
-        body_bytes=size,
-        input_tokens=_tokens(record, "input") or max(1, size // 4),
-        max_output_tokens=record.get("max_output_tokens"),
-        tools=int(record.get("tools") or 0),
-        needs=needs,
-    )
-
-
-def _principal(record: Mapping[str, Any], held: Held | None) -> Principal:
-    said = {name: str(record.get(name) or "") for name in ("key_id", "user", "team", "organisation", "feature")}
-    return Principal(**said, constraints=held.principal.constraints if held is not None else ())
-
-
-def _labels(record: Mapping[str, Any]) -> dict[str, str]:
-    found = {f"metadata.{name}": str(value) for name, value in (record.get("metadata") or {}).items()}
-    if record.get("session"):
-        found["session"] = str(record["session"])
-    return found
-
-
-def _tokens(record: Mapping[str, Any], kind: str) -> int:
-    usage = record.get("usage") or {}
-    return sum(
-        int(count["tokens"])
-        for name, count in usage.items()
-        if (name == "output") == (kind == "output") and name != "reasoning"
-    )
-
-
 def _cost(candidate: Candidate, record: Mapping[str, Any]) -> int | None:
     """With the tokens that the exchange had; what it had cached, it would have to have cached there too."""
-    tokens = _tokens(record, "input")
+    tokens = tokens_of(record, "input")
     price = price_now(candidate.deployment, float(record.get("started_at", 0)) / 1e6, tokens)
     if price is None:
         return None
-    return cost_nanos(price, tokens, _tokens(record, "output"))
+    return cost_nanos(price, tokens, tokens_of(record, "output"))
 
 
 def _count(into: dict[str, int], name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -10,18 +11,24 @@ from typing import TypedDict, Unpack
 import click
 
 from trunkline.app.boot import Boot
-from trunkline.app.explaining import Explanation, Supposed, explain_request, prompt_request
+from trunkline.app.explaining import Explanation, Supposed, explain_record, explain_request, prompt_request
+from trunkline.app.journal_view import Records
+from trunkline.app.keyring import Keys
 from trunkline.cli.printing import NEGATIVE, USAGE, config_option, json_option, print_json, problems
+from trunkline.policy.keys import held
 from trunkline.server.caller import read_caller
+from trunkline.storage.contract import StoreUnavailable
 from trunkline.types.failure import Failure
 from trunkline.types.principal import Principal
+
+_RECORD = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Asked(TypedDict):
     """What the command line says; `model` and `prompt` stand in for a request file."""
 
     config: str
-    request_file: str | None
+    request: str | None
     model: str | None
     prompt: str
     stream: bool
@@ -37,7 +44,7 @@ class Asked(TypedDict):
 
 @click.command()
 @config_option
-@click.argument("request_file", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.argument("request", required=False, metavar="[REQUEST_FILE | RECORD_ID]")
 @click.option("--model", default=None, help="Alias to ask for (instead of a request file).")
 @click.option("--prompt", default="Hello", show_default=True, help="User text to go with --model.")
 @click.option("--stream", is_flag=True, help="As a streamed request.")
@@ -58,19 +65,22 @@ class Asked(TypedDict):
 @click.option("--twins", is_flag=True, help="Read the configuration as `serve --twins` would.")
 @json_option
 def explain(**asked: Unpack[Asked]) -> None:
-    """Print what would happen to a request: facts, route, candidates in order, upstream request, losses."""
-    file, model = asked["request_file"], asked["model"] or ""
-    if file is None and not model:
-        click.echo("give a request file, or --model NAME [--prompt TEXT]", err=True)
+    """Print what would happen to a request: facts, route, candidates in order, upstream request, losses. Of a record: what
+    the configuration would do with its request now."""
+    said, model = asked["request"], asked["model"] or ""
+    if said is None and not model:
+        click.echo("give a request file, the id of a record, or --model NAME [--prompt TEXT]", err=True)
         sys.exit(USAGE)
     boot = Boot.load(asked["config"], twins=asked["twins"])
     if isinstance(boot, list):
         problems(boot)
-    body = (
-        _body(file) if file is not None else prompt_request(asked["dialect"], model, asked["prompt"], asked["stream"])
-    )
-    supposed = _supposed(asked)
-    explanation = explain_request(boot, asked["dialect"], body, supposed, model=model, stream=asked["stream"])
+    if said is not None and _RECORD.fullmatch(said) and not Path(said).exists():
+        explanation = _of_record(boot, said)
+    else:
+        made = prompt_request(asked["dialect"], model, asked["prompt"], asked["stream"])
+        body = _body(said) if said is not None else made
+        supposed = _supposed(asked)
+        explanation = explain_request(boot, asked["dialect"], body, supposed, model=model, stream=asked["stream"])
     if asked["as_json"]:
         print_json(explanation)
     else:
@@ -89,6 +99,23 @@ def _supposed(asked: Asked) -> Supposed:
         sys.exit(USAGE)
     principal = Principal(key_id="explain", team=asked["team"], user=asked["user"], feature=asked["feature"])
     return Supposed(principal=principal, labels=caller.labels, headers=told, wall=time.time(), ejected=asked["ejected"])
+
+
+def _of_record(boot: Boot, record_id: str) -> Explanation:
+    try:
+        with Records(boot) as store:
+            record = store.find(record_id)
+        keys = {row.key_id: held(row) for row in Keys(boot).list()}
+    except StoreUnavailable as error:
+        click.echo(f"the store cannot be read: {error}", err=True)
+        sys.exit(NEGATIVE)
+    if record is None:
+        click.echo(f"there is no record {record_id}", err=True)
+        sys.exit(NEGATIVE)
+    if record.get("operation") != "chat" or not record.get("alias"):
+        click.echo(f"record {record_id} is of no chat request that named a model: there is nothing to decide", err=True)
+        sys.exit(USAGE)
+    return explain_record(boot, record, keys.get(str(record.get("key_id"))))
 
 
 def _body(file: str) -> bytes:
@@ -118,7 +145,8 @@ def show(e: Explanation) -> None:
     click.echo(f"route     {e.route} ({e.strategy}{', arm ' + e.arm if e.arm else ''})")
     for at, leg in enumerate(e.legs, 1):
         click.echo(f"  {at}. {leg.deployment}: {leg.provider} {leg.model}, credential {leg.credential}")
-        click.echo(f"     {leg.request}")
+        if leg.request:
+            click.echo(f"     {leg.request}")
         click.echo(
             f"     {'same dialect, bytes untouched but for the model' if leg.same else 'translated to ' + leg.dialect}"
         )

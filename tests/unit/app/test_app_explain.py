@@ -153,7 +153,7 @@ def test_a_refusal_is_a_negative_verdict(path: str) -> None:
 
 def test_neither_file_nor_model_is_a_wrong_use(path: str) -> None:
     code, output = run("--config", path)
-    assert (code, output) == (2, "give a request file, or --model NAME [--prompt TEXT]\n")
+    assert (code, output) == (2, "give a request file, the id of a record, or --model NAME [--prompt TEXT]\n")
 
 
 def test_a_missing_configuration_is_a_wrong_use(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from trunkline.app.boot import Boot
+from trunkline.app.explaining import explain_record
 from trunkline.app.planning import planned
 from trunkline.cli.__main__ import main
 from trunkline.policy.keys import Held
@@ -75,6 +76,33 @@ def test_the_traffic_of_the_past_under_both(tmp_path: Path) -> None:
     assert sorted(made.moved) == [("gpt", "claude", 4), ("gpt", "refused", 2), ("refused", "claude", 1)]
     gpt, claude = 1000 * 2000 + 100 * 10_000, 1000 * 100 + 100 * 500
     assert (made.before.nanos, made.after.nanos) == (12 * gpt, 6 * gpt + 5 * claude)
+
+
+def test_a_record_is_explained_under_the_file_of_today(tmp_path: Path) -> None:
+    path = tmp_path / "trunkline.yaml"
+    path.write_text(BASE.format(state=tmp_path / "state") + THEN)
+    boot = Boot.load(str(path))
+    assert isinstance(boot, Boot)
+    shown = explain_record(boot, record(task="code", task_confidence=0.99), None)
+    assert shown.rule == '1: task == "code"'
+    assert shown.task.startswith("code (0.99")
+    assert [leg.deployment for leg in shown.legs] == ["claude"]
+    assert not shown.legs[0].same and shown.legs[0].request == ""
+    clinic = explain_record(boot, record(team="clinic"), None)
+    assert clinic.constraints == ["policy clinic: region is eu"]
+    assert [leg.deployment for leg in clinic.legs] == ["claude"]
+    assert explain_record(boot, record(metadata={"x": "1"}), None).refusal == "no"
+    assert "no route is called 'gone'" in explain_record(boot, record(alias="gone"), None).refusal
+
+
+def test_explain_says_that_there_is_no_such_record(tmp_path: Path) -> None:
+    path = tmp_path / "trunkline.yaml"
+    path.write_text(BASE.format(state=tmp_path / "state") + NOW)
+    (tmp_path / "state").mkdir()
+    result = CliRunner().invoke(main, ["explain", "--config", str(path), "01a20b68-8ec9-788f-97ea-87d3937ea887"])
+    assert (result.exit_code, result.output) == (1, "there is no record 01a20b68-8ec9-788f-97ea-87d3937ea887\n")
+    result = CliRunner().invoke(main, ["explain", "--config", str(path), "no-such-file.json"])
+    assert result.exit_code == 2 and "no-such-file.json cannot be read" in result.output
 
 
 def test_what_differs_in_the_file(tmp_path: Path) -> None:
