@@ -16,9 +16,10 @@ HEAD = """\
 
 Each row is proved by `tests/integration/test_fault_matrix.py`: the twin of a provider has the fault, and clients of all
 three dialects ask, streamed and not. *Streamed* and *not streamed* are on a route with a second deployment that is well,
-*alone* is on a route without one. All other options are the defaults. The faults are the words of the twins' control
-endpoint (`PUT /_twin/faults`); a number after the colon is a count of events, milliseconds, a rate or a status. F1 to F13
-are the failure classes.
+*alone* is on a route without one. All other options are the defaults, but that the GPT has
+`first_token: 15s` (a model that thinks before it shows anything is given 120 s). The faults are the words of the twins'
+control endpoint (`PUT /_twin/faults`); a number after the colon is a count of events, milliseconds, a rate or a status.
+F1 to F13 are the failure classes.
 
 """
 FIRST = "the first deployment answers"

@@ -23,7 +23,7 @@ providers:
   google: {api_key: k3}
   backup: {type: openai_compatible, api_key: k4}
 deployments:
-  openai: {provider: openai, model: gpt-6.1-sol, base_url: "{openai}"}
+  openai: {provider: openai, model: gpt-6.1-sol, timeouts: {first_token: 15s}, base_url: "{openai}"}
   anthropic: {provider: anthropic, model: claude-sonnet-5-5, base_url: "{anthropic}"}
   gemini: {provider: google, model: gemini-3.8-flash, base_url: "{google}"}
   backup: {provider: backup, model: doubao-seed-2-1-pro-260915, base_url: "{modelark}"}

@@ -68,6 +68,21 @@ def test_an_answer_that_takes_five_minutes_is_not_retried(tmp_path: Path, client
     play(tmp_path, scene)
 
 
+def test_a_model_that_thinks_in_silence_is_given_time_unless_it_was_told_not_to_think(tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        path, headers, body = request("openai", "plain", rig.key, True, "hm")
+        for effort, deployment in (("high", "gpt"), (None, "gpt"), ("none", "backup")):
+            fault(rig, "first_token:60000")
+            told = {**body, **({"reasoning_effort": effort} if effort else {})}
+            answer = await rig.send("POST", path, headers, json.dumps(told).encode())
+            kept = await record(rig)
+            assert answer.status == 200 and text_of("openai", answer, stream=True)
+            served = kept.attempts[-1]  # type: ignore[attr-defined]
+            assert (served.deployment, len(kept.attempts)) == (deployment, 1 if deployment == "gpt" else 2)  # type: ignore[attr-defined]
+
+    play(tmp_path, scene)
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_first_token_after_a_minute_with_heartbeats_is_not_retried_where_the_route_allows_it(
     tmp_path: Path, client: str

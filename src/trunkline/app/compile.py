@@ -177,6 +177,7 @@ class Making:
             lacks=_lacks(card, tree.capabilities),
             price=self._price(path, tree.price),
             timeouts=tree.timeouts,
+            silent=card is not None and card.silent,
             base_model=tree.base_model,
         )
         if made.credential and made.credential not in settings.credentials:

@@ -24,8 +24,10 @@ _GROUPS = {
     "reasons": (*_SAMPLING, "penalties", "stop", "logprobs"),
     "chat": ("top_k", "reasoning"),
     "messages": ("penalties", "seed", "logprobs", "n"),
+    "silent": (),
     "-": (),
 }
+_SILENT = frozenset({"reasons", "silent"})
 _PRICE = re.compile(
     r"(?:>(?P<above>\d+):|\.\.(?P<until>[\d-]+):|(?P<since>[\d-]+)\.\.:)?(?P<dollars>[\d./-]+)", re.ASCII
 )
@@ -49,7 +51,8 @@ class ChatPrice(msgspec.Struct, frozen=True, kw_only=True):
 
 class ChatModel(msgspec.Struct, frozen=True, kw_only=True):
     """`context` is the largest input, `max_output` the largest answer, in tokens; None: not known. `lacks` are words of `NEED`
-    that the model does not take, kinds of input among them. `mark` as in the video catalogue."""
+    that the model does not take, kinds of input among them. `silent`: unless it is told not to, it thinks before it shows
+    anything. `mark` as in the video catalogue."""
 
     stem: str
     vendor: str
@@ -58,6 +61,7 @@ class ChatModel(msgspec.Struct, frozen=True, kw_only=True):
     lacks: frozenset[str] = frozenset()
     prices: tuple[ChatPrice, ...] = ()
     mark: str = ""
+    silent: bool = False
 
     @property
     def lacking(self) -> int:
@@ -84,6 +88,7 @@ def _model(words: list[str]) -> ChatModel:
         lacks=frozenset(missing),
         prices=tuple(map(_price, prices)),
         mark=mark,
+        silent=not _SILENT.isdisjoint(lacks.split(",")),
     )
 
 

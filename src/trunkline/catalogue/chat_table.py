@@ -3,9 +3,10 @@
     stem  vendor  context  output  media  mark  lacks  price [price …]
 
 `context` and `output` in tokens, `-` where it is not known. `media`: i(mage) a(udio) v(ideo) f(ile) as input. `lacks`: words of
-`NEED`, or a group: `reasons` (a GPT that reasons takes only the default of each), `chat` (one that does not), `messages` (what
-the Messages format has no word for), `sampling`. A price is input/cached/output[/write[/long write]] in dollars per million
-tokens, special before general: `>N:` for requests with more input tokens than that, `..DAY:` before and `DAY..:` from a day on.
+`NEED`, or a group: `reasons` (a GPT that reasons takes only the default of each, and thinks in silence), `chat` (one that
+does not), `messages` (what the Messages format has no word for), `sampling`, `silent` (thinks before it shows anything). A
+price is input/cached/output[/write[/long write]] in dollars per million tokens, special before general: `>N:` for requests
+with more input tokens than that, `..DAY:` before and `DAY..:` from a day on.
 
 Sources: wire-formats.md A.4, B.9, C.2, E.6, G.1 to G.4; sizes of contexts of older models as their vendors publish them.
 """
@@ -30,9 +31,9 @@ claude-sonnet-5        anthropic        -      - if   D messages,sampling,prefil
 claude-sonnet-5-5      anthropic        -      - if   D messages,sampling,forced_tool,prefill 2/0.1/10/2.5/4
 gemini-2.5-flash       google     1048576  65536 iavf D prefill              0.3/0.03/2.5
 gemini-2.5-flash-lite  google     1048576  65536 iavf D prefill              0.1/0.01/0.4
-gemini-2.5-pro         google     1048576  65536 iavf D prefill              >200000:2.5/0.25/15 1.25/0.125/10
+gemini-2.5-pro         google     1048576  65536 iavf D prefill,silent              >200000:2.5/0.25/15 1.25/0.125/10
 gemini-3.1-flash-lite  google     1048576  65536 iavf D prefill              0.25/0.025/1.5
-gemini-3.1-pro-preview google     1048576  65536 iavf D prefill              >200000:4/0.4/18 2/0.2/12
+gemini-3.1-pro-preview google     1048576  65536 iavf D prefill,silent              >200000:4/0.4/18 2/0.2/12
 gemini-3.5-flash       google     1048576  65536 iavf D prefill              1.5/0.15/9
 gemini-3.5-flash-lite  google     1048576  65536 iavf D sampling,prefill     0.3/0.03/2.5
 gemini-3.6-flash       google     1048576  65536 iavf D sampling,prefill     ..2027-01-01:0.75/0.075/3.75 1.5/0.15/7.5

@@ -53,8 +53,9 @@ TIMEOUTS = Section(
         "first_token": Option(
             EitherWord(("learned",), duration()),
             "Streamed: until the first content event, per attempt. `learned`: what the deployment has shown for requests of "
-            "this size (p99.9), from 2s up to the default.",
-            "15s",
+            "this size (p99.9), from 2s up to the default. By default 15s, and 120s where the model thinks before it shows "
+            "anything (the catalogue knows which do) and the request has not told it not to.",
+            "15s or 120s",
         ),
         "idle": Option(duration(), "Streamed: silence after content has begun (three times that with pings).", "20s"),
         "answer": Option(duration(), "Not streamed: until the complete answer.", "600s"),

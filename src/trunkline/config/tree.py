@@ -238,7 +238,7 @@ def _timeouts(t: dict[str, Any]) -> Timeouts:
     """`learned` lies between 2 s and the default."""
     learned = t.get("first_token") == "learned"
     said = {k: v for k, v in t.items() if not (learned and k == "first_token")}
-    return Timeouts(**said, learned=learned)
+    return Timeouts(**said, learned=learned, stated="first_token" in said)
 
 
 def _hedge(h: dict[str, Any]) -> HedgeRule:

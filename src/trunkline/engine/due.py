@@ -19,12 +19,17 @@ FINISH_GRACE = 1.0  # a finished stream waits this long for usage and the end of
 #: Between these and the default a learned time to first content may lie, seconds (reliability.md 2.5).
 LEARNED_LEAST = 2.0
 LEARNED_SHARE = 0.999
+#: Where nobody has said anything else, a model that thinks in silence may take this long to its first content, seconds.
+THINKING = 120.0
 
 
 def timeouts_of(x: Exchange, candidate: Candidate) -> Timeouts:
-    """The deployment's own go before the route's; `learned` looks at what the deployment has shown."""
+    """The deployment's own go before the route's; a model that thinks in silence is given the time for it; `learned` looks
+    at what the deployment has shown."""
     assert x.route is not None
     timeouts = candidate.deployment.timeouts or x.route.timeouts
+    if candidate.deployment.silent and x.asked.stream and not timeouts.stated and not (x.facts and x.facts.unthinking):
+        timeouts = replace(timeouts, first_token=THINKING)
     if not timeouts.learned or not x.asked.stream:
         return timeouts
     speed = x.house.fleet.speeds.of(candidate.deployment.name, size_class(x.asked.input_tokens, stream=True))

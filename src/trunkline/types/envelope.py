@@ -29,7 +29,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     sent it (`anthropic-version`, or `v1` / `v1beta` for Gemini), "" if the dialect has none. `sse` is false for a
     Gemini stream that wants a JSON array. `needs` are bits of `NEED`. `turns` counts messages. `state`: the conversation
     carries opaque provider state (thinking signatures); `cached`: or marks a prefix to be cached; then `thread` is a digest of
-    how the conversation begins.
+    how the conversation begins. `unthinking`: the request says that nothing is to be thought first.
     """
 
     dialect: DialectName
@@ -52,6 +52,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 1
     state: bool = False
     cached: bool = False
+    unthinking: bool = False
     thread: str = ""
 
     @property

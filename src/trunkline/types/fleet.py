@@ -46,7 +46,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """`timeouts:` of a route, rule or deployment; reliability.md 2.5. `learned`: `first_token` comes from what the deployment
-    has shown for requests of this size, and the number is its upper bound."""
+    has shown for requests of this size, and the number is its upper bound. `stated`: somebody wrote `first_token` down."""
 
     connect: float = 2.0
     first_token: float = 15.0
@@ -54,13 +54,15 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     answer: float = 600.0
     total: float = 1200.0
     learned: bool = False
+    stated: bool = False
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One callable target. `credential` fixes one of the provider's credentials; "" means any, in order. `base_model` is
     the catalogue's name where `model` is an endpoint id of the provider's; "" means `model` itself. `labels` hold `provider`
     and `vendor` too. `lacks` are bits of `NEED`. `price` is (input, output) in micro-dollars per million tokens for a short
-    request on the day the snapshot was made; None: not known. `timeouts` go before the route's."""
+    request on the day the snapshot was made; None: not known. `timeouts` go before the route's. `silent`: the model thinks
+    before it shows anything."""
 
     name: str
     provider: ProviderSettings
@@ -77,6 +79,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     lacks: int = 0
     price: tuple[int, int] | None = None
     timeouts: Timeouts | None = None
+    silent: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,7 +109,7 @@ def test_a_route_reads_like_the_sentence_it_implements() -> None:
     assert route.retry == RetryRule(
         on=frozenset({"429", "503", "connect"}), times=3, backoff_base=0.25, backoff_cap=8.0, wait_for_retry_after=5.0
     )
-    assert route.timeouts == Timeouts(connect=2.0, first_token=15.0, idle=20.0, answer=600.0, total=1200.0)
+    assert route.timeouts == Timeouts(connect=2.0, first_token=15.0, idle=20.0, answer=600.0, total=1200.0, stated=True)
     assert route.stream == StreamRule()
 
 

@@ -128,6 +128,7 @@ def peek(target: Target, body: bytes) -> Envelope | Failure:
         user=p.safety_identifier or p.user or "",
         metadata=flat(p.metadata) if p.metadata is not ABSENT else {},
         needs=needs,
+        unthinking=p.reasoning_effort is not ABSENT and bytes(p.reasoning_effort) == b'"none"',
         turns=len(p.messages),
         cached=cached,
         thread=thread_of(p.prompt_cache_key, *p.messages[:2]) if cached else "",
