@@ -19,6 +19,7 @@ from trunkline.types.plan import Plan
 
 if TYPE_CHECKING:
     from trunkline.routing.fit import Fitting
+    from trunkline.routing.wide import Wide
 
 StandingKind = Literal["ok", "slow", "probe", "ejected", "throttled", "closed", "credential", "full"]
 
@@ -69,6 +70,8 @@ class Fleet:
         self.affinity = Affinity()
         self.speeds = Speeds()
         self.hedges = HedgeBudget()
+        #: What is known of tuples of very many candidates, by their identity (wide.py).
+        self.wides: dict[int, Wide] = {}
         self.queues = Queues()
         self.troubled: set[str] = set()
 

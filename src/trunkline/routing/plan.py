@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from trunkline.routing.fit import Fitting, fit, nobody, unfit
 from trunkline.routing.fleet import Fleet, Standing
 from trunkline.routing.split import arm_of
 from trunkline.routing.strategies import STRATEGIES
 from trunkline.routing.strategies.contract import View
+from trunkline.routing.wide import WIDE, some
 from trunkline.types.constraint import Constraint
 from trunkline.types.fleet import Candidate, Route
 from trunkline.types.plan import ANYTHING, Asked, Dropped, DropReason, Plan
@@ -38,8 +41,11 @@ def plan(
         if kept is not None and kept[0] is route:
             return kept[1]
     constraints = route.constraints + more
-    fitting = _fitting(route, asked, constraints, fleet)
-    if not fitting.use and not fitting.fallback:
+    turn = fleet.turns.get(route.name, 0)
+    fleet.turns[route.name] = turn + 1
+    view = View(turn=turn, rand=rand, fleet=fleet, now=now, asked=asked, route=route.name)
+    fitting, ranked = _ranked(route, constraints, view)
+    if not ranked:
         return Plan(
             route=route.name,
             strategy=strategy.name,
@@ -48,16 +54,12 @@ def plan(
             constraints=constraints,
             refusal=nobody(route, fitting),
         )
-    turn = fleet.turns.get(route.name, 0)
-    fleet.turns[route.name] = turn + 1
-    view = View(turn=turn, rand=rand, fleet=fleet, now=now, asked=asked, route=route.name)
-    ranked = strategy.order(fitting.use, view) + fitting.fallback
     share = arm_of(route, asked)
     arm = share.name if share is not None else ""
     if share is not None:
         chosen = tuple(c for c in share.use if unfit(route, c, asked, constraints) is None)
         ranked = _once((*strategy.order(chosen, view), *ranked))
-    if asked.sticky:
+    if asked.sticky and len(route.use) <= WIDE:
         ranked = fleet.affinity.first(asked.affinity, ranked, now)
     if not fleet.troubled:
         calm = Plan(
@@ -83,6 +85,25 @@ def plan(
         constraints=constraints,
         arm=arm,
     )
+
+
+def _ranked(route: Route, constraints: tuple[Constraint, ...], view: View) -> tuple[Fitting, tuple[Candidate, ...]]:
+    """Who fits, best first, the fallbacks behind. Of very many a few are looked at, as long as those will do."""
+    asked, fleet = view.asked, view.fleet
+    if len(route.use) > WIDE:
+        standing = tuple(c for c in constraints if c.origin != "request")
+        small = asked if asked.body_bytes < SMALL else replace(asked, body_bytes=0)
+        fitting = _fitting(route, small, standing, fleet)
+        looked_at = some(route.balance, fitting.use, view) if len(fitting.use) > WIDE else ()
+        if small is not asked or standing != constraints:
+            looked_at = tuple(c for c in looked_at if unfit(route, c, asked, constraints) is None)
+            fallback = tuple(c for c in fitting.fallback if unfit(route, c, asked, constraints) is None)
+        else:
+            fallback = fitting.fallback
+        if looked_at:
+            return Fitting(use=fitting.use, fallback=fallback), looked_at + fallback
+    fitting = _fitting(route, asked, constraints, fleet)
+    return fitting, STRATEGIES[route.balance].order(fitting.use, view) + fitting.fallback
 
 
 def _fitting(route: Route, asked: Asked, constraints: tuple[Constraint, ...], fleet: Fleet) -> Fitting:
