@@ -75,18 +75,28 @@ def parse() -> argparse.Namespace:
 def wrk(systems: Systems, home: Path, port: int, connections: int, seconds: int) -> dict[str, float]:
     script = home / "post.lua"
     script.write_text(WRK_LUA.format(key=systems.key, body=json.dumps(BODY)))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
-    process = pinned(LOAD_SIDE, [*command, f"http://127.0.0.1:{port}/v1/chat/completions"], stdout=subprocess.PIPE)
     before = cpu_seconds(systems.gateway.pid)
-    text = process.communicate()[0].decode()
+    text = wrk_text(script, port, connections, seconds)
     used = cpu_seconds(systems.gateway.pid) - before
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])  # type: ignore[index]
     total = int(re.search(r"(\d+) requests in", text)[1])  # type: ignore[index]
+    halves = {p: _ms(v) for p, v in re.findall(r"(50|99)%\s+([\d.]+[a-z]+)", text)}
+    return {"rps": rate, "requests": total, "p50_ms": halves["50"], "p99_ms": halves["99"], "gateway_cpu_s": used}
+
+
+def wrk_text(script: Path, port: int, connections: int, seconds: int) -> str:
+    """What wrk prints; ends the run if an answer was not 2xx."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
+    process = pinned(LOAD_SIDE, [*command, f"http://127.0.0.1:{port}/v1/chat/completions"], stdout=subprocess.PIPE)
+    text = process.communicate()[0].decode()
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     if bad:
         raise SystemExit(f"{bad[1]} answers were not 2xx on port {port}")
-    halves = {p: _ms(v) for p, v in re.findall(r"(50|99)%\s+([\d.]+[a-z]+)", text)}
-    return {"rps": rate, "requests": total, "p50_ms": halves["50"], "p99_ms": halves["99"], "gateway_cpu_s": used}
+    return text
+
+
+def wrk_rate(script: Path, port: int, connections: int, seconds: int) -> float:
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", wrk_text(script, port, connections, seconds))[1])  # type: ignore[index]
 
 
 def _ms(text: str) -> float:

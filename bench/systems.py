@@ -79,12 +79,17 @@ class Systems:
         self.nginx = shutil.which("nginx")
         self.key = ""
 
-    def start(self) -> None:
-        cert, key = self._certificate()
+    def start_upstream(self) -> None:
+        """What answers; no gateway."""
         self._mock(MOCK, [])
-        self._mock(MOCK_TLS, [cert, key])
         if self.nginx:
             self._nginx("static", LOAD_SIDE, self._static())
+
+    def start(self) -> None:
+        cert, key = self._certificate()
+        self.start_upstream()
+        self._mock(MOCK_TLS, [cert, key])
+        if self.nginx:
             self.peer = self._nginx("proxy", UNDER_TEST, self._proxy())
         self._gateway(cert)
 
@@ -162,9 +167,9 @@ class Systems:
         log = (self.directory / "gateway.log").open("wb")
         self.gateway = pinned(UNDER_TEST, [*cli, "serve", "--config", str(config)], stderr=log)
         self.running.append(self.gateway)
-        self._wait(f"http://127.0.0.1:{GATEWAY}/readyz")
+        self.wait(f"http://127.0.0.1:{GATEWAY}/readyz")
 
-    def _wait(self, url: str) -> None:
+    def wait(self, url: str) -> None:
         for _ in range(200):
             try:
                 with urllib.request.urlopen(url, timeout=1) as answer:

@@ -240,7 +240,7 @@ class Exchange(msgspec.Struct, eq=False):
         return headers
 
 
-@lru_cache(4096)
+@lru_cache(32_768)
 def _ascii(text: str) -> bytes:
     """Header-safe: printable ASCII, everything else percent-encoded as UTF-8."""
     if text.isascii() and text.isprintable():

@@ -54,7 +54,7 @@ def path_of(base_url: str) -> str:
     return urlsplit(base_url).path.rstrip("/")
 
 
-@lru_cache(1024)
+@lru_cache(32_768)
 def target_of(base_url: str, path: str) -> bytes:
     """The request target behind a base URL."""
     return (path_of(base_url) + path).encode()

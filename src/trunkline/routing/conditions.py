@@ -114,10 +114,10 @@ class Conditions:
                 ]
         self._each = [self._env.compile(text) for text in written]
         self._all = self._env.compile(f"[{', '.join(f'({text})' for text in written)}]") if written else None
-        self._kept: dict[tuple[Any, ...], tuple[bool | None, ...]] | None = {} if not self.names & _OPEN else None
+        self._kept: dict[tuple[Any, ...], Sequence[bool | None]] | None = {} if not self.names & _OPEN else None
 
-    def evaluate(self, facts: Facts) -> tuple[bool | None, ...]:
-        """One answer per condition; None where it could not be evaluated."""
+    def evaluate(self, facts: Facts) -> Sequence[bool | None]:
+        """One answer per condition; None where it could not be evaluated. Not to be changed."""
         if self._all is None:
             return ()
         values = {name: get(facts) for name, get in self._get}
@@ -132,12 +132,13 @@ class Conditions:
             found = kept[key] = self._fresh(values)
         return found
 
-    def _fresh(self, values: dict[str, Any]) -> tuple[bool | None, ...]:
+    def _fresh(self, values: dict[str, Any]) -> Sequence[bool | None]:
         assert self._all is not None
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        answers = _value(self._all, values)
+        if "ejected" in values:
+            values["ejected"] = list(values["ejected"])
+        answers: list[bool] | None = _value(self._all, values)
         if answers is not None:
-            return tuple(answers)
+            return answers
         return tuple(_value(one, values) for one in self._each)
 
 

@@ -44,15 +44,19 @@ class Rulebook:
         rules = self._rules.get(route.name)
         if rules is None:
             return Judged(route=route, constraints=tuple(constraints))
-        for rule, answer in zip(route.rules, rules.evaluate(facts), strict=True):
-            if answer is None:
-                if _binds(rule, route):
-                    return Judged(route=route, refusal=_undecidable(f"rule {rule.number}"), erred=(rule.when,))
-                erred.append(rule.when)
-            elif answer:
-                refusal = refused(Kind.FORBIDDEN, rule.refuse, code="forbidden") if rule.refuse else None
-                return Judged(route=rule.route, constraints=tuple(constraints), refusal=refusal, erred=tuple(erred))
-        return Judged(route=route, constraints=tuple(constraints), erred=tuple(erred))
+        answers = rules.evaluate(facts)
+        first = answers.index(True) if True in answers else len(answers)
+        if None in answers:
+            for rule, answer in zip(route.rules[:first], answers, strict=False):
+                if answer is None:
+                    if _binds(rule, route):
+                        return Judged(route=route, refusal=_undecidable(f"rule {rule.number}"), erred=(rule.when,))
+                    erred.append(rule.when)
+        if first == len(answers):
+            return Judged(route=route, constraints=tuple(constraints), erred=tuple(erred))
+        rule = route.rules[first]
+        refusal = refused(Kind.FORBIDDEN, rule.refuse, code="forbidden") if rule.refuse else None
+        return Judged(route=rule.route, constraints=tuple(constraints), refusal=refusal, erred=tuple(erred))
 
 
 def _binds(rule: Rule, route: Route) -> bool:

@@ -17,7 +17,7 @@ from trunkline.routing.strategies.contract import View
 from trunkline.types.fleet import Balance, Candidate
 
 #: Up to so many candidates are ranked whole; of more, so many are looked at.
-WIDE, LOOK = 64, 16
+WIDE, LOOK = 64, 8
 #: Draws before a weighted choice among the healthy gives up and everybody is ranked.
 DRAWS = 8 * LOOK
 KEPT = 256
@@ -32,12 +32,15 @@ class Wide:
         self.candidates = candidates
         self.heavy = [c for c in candidates if c.deployment.weight > 0] or list(candidates)
         self.sums = list(accumulate(max(c.deployment.weight, 1) for c in self.heavy))
+        self.alike = self.sums[-1] == self.sums[0] * len(self.heavy)
         self.named = {identity(c): c for c in candidates}
         self._ring: list[tuple[int, Candidate]] = []
         self._cheapest: tuple[int, list[Candidate]] = (-1, [])
 
     def draw(self, rand: float) -> Candidate:
         """By weight."""
+        if self.alike:
+            return self.heavy[int(rand * len(self.heavy)) % len(self.heavy)]
         return self.heavy[min(bisect_right(self.sums, rand * self.sums[-1]), len(self.heavy) - 1)]
 
     def home(self, name: str) -> Candidate:
@@ -73,10 +76,10 @@ def wide_of(fleet: Fleet, candidates: tuple[Candidate, ...]) -> Wide:
 def some(balance: Balance, candidates: tuple[Candidate, ...], view: View) -> tuple[Candidate, ...]:
     """Up to LOOK candidates that are not plainly out of health, ranked by the strategy; () if it found none."""
     wide, fleet, now = wide_of(view.fleet, candidates), view.fleet, view.now
-    calm = not fleet.troubled and not fleet.inflight
     found: dict[int, Candidate] = {}
+    sick = bool(fleet.troubled)
     for candidate in _in_turn(balance, wide, view):
-        if id(candidate) not in found and (calm or fleet.standing(candidate, now).kind in _USABLE):
+        if not sick or fleet.standing(candidate, now).kind in _USABLE:
             found[id(candidate)] = candidate
             if len(found) == LOOK:
                 break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from trunkline.tasks.difficulty import band
-from trunkline.tasks.features import parts
 from trunkline.tasks.heart import window
 from trunkline.tasks.labels import group_of
 from trunkline.tasks.model import Model, believed, script_of
@@ -49,7 +48,7 @@ class Classifier:
                 sure=True,
                 source="structure",
             )
-        found = parts(text, system, before)
+        found = self.model.parts(text, system, before)
         if self.own is not None and (mine := self.own.label(text, found)) is not None:
             label, confidence = mine
             return Guess(

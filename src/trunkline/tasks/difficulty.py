@@ -28,8 +28,8 @@ EASY, HARD = 1.2, 3.6
 
 def points(text: str, task: str) -> float:
     """A number that grows with difficulty; a window of it is looked at, so that its cost is bounded."""
-    seen = text[:2_000]
-    words = len(seen) / 6.0
+    seen = text[:1_000]
+    words = len(text) / 6.0
     size = 0.0 if words < 8 else 1.0 if words < 25 else 1.8 if words < 80 else 2.6
     return size + min(2.5, 0.5 * len(_CONSTRAINT.findall(seen))) + _WEIGHTY.get(task, 0.0)
 

@@ -7,6 +7,7 @@ bucket is an index below `BUCKETS`; a text gives a set of them.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from zlib import crc32
@@ -21,8 +22,6 @@ MASK = BUCKETS - 1
 FIRST, LAST = 12, 14
 #: Words longer than this have ends and letters of their own.
 LONG = 4
-#: Tokens are remembered: the same words come again and again.
-KEPT = 50_000
 
 _ALONE = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f"
 _TOKEN = re.compile(rf"[{_ALONE}]|[^\W\d_{_ALONE}]+|\d+|[^\w\s]|_")
@@ -74,7 +73,6 @@ def words_of(text: str) -> list[str]:
     return [form for token in tokens for form in word_forms(token)] + pairs_of(tokens)
 
 
-@lru_cache(KEPT)
 def token_buckets(token: str) -> tuple[int, ...]:
     """Of the token and its stems, of its ends of 4 and 5 characters, and of its letters in any order but the first."""
     buckets = [word_bucket(form) for form in word_forms(token)]
@@ -86,8 +84,7 @@ def token_buckets(token: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(buckets))
 
 
-@lru_cache(KEPT)
-def _own_hash(token: str) -> int:
+def own_hash(token: str) -> int:
     """In n-grams a long word counts with its letters in any order but the first."""
     return _letters(token) if len(token) > LONG else hashed(token)
 
@@ -98,12 +95,13 @@ _FIRST = tuple((at // 3 + 11) * _P3 for at in range(FIRST))
 _LAST = tuple((at // 4 + 31) * _P3 for at in range(LAST))
 
 
-def parts(text: str, system: str = "", before: str = "") -> Parts:
-    """Of a user's message. `system` and `before` (the previous user turn) are weak groups of their own."""
+def parts(text: str, system: str = "", before: str = "", hash_of: Callable[[str], int] = own_hash) -> Parts:
+    """Of a user's message. `system` and `before` (the previous user turn) are weak groups of their own. `hash_of` is
+    `own_hash`, or somebody who remembers what it said."""
     core = heart(text)
     tokens = tokens_of(core.text)
     found = set(shape(core, tokens))
-    hashes = [_own_hash(token) for token in tokens]
+    hashes = [hash_of(token) for token in tokens]
     add = found.add
     one = two = _BEGIN
     for own in hashes:
@@ -119,7 +117,7 @@ def parts(text: str, system: str = "", before: str = "") -> Parts:
     for kind, aside in ((51, system), (52, before)):
         if aside:
             for token in tokens_of(window(aside)):
-                add((_own_hash(token) ^ kind * _P4) * _P1 >> 9 & MASK)
+                add((hash_of(token) ^ kind * _P4) * _P1 >> 9 & MASK)
     words = dict.fromkeys(tokens)
     if not core.text.isascii():
         words.update(dict.fromkeys(pairs_of(tokens)))
@@ -135,7 +133,7 @@ def features(text: str, system: str = "", before: str = "") -> set[int]:
 _URL = re.compile(r"https?://")
 _CHOICE = re.compile(r"(?m)^\s*(?:\(?[A-Da-d1-4][).:]|[-*•])\s")
 _CODE = re.compile(
-    r"[{};]\s*\n|\w+\([^)]*\)|=>|::|</\w+>|\bdef \w+|\bclass \w+|\bimport \w+|#include|SELECT\s", re.IGNORECASE
+    r"[{};]\s*\n|\w\([^)\n]{0,80}\)|=>|::|</\w|\b(?:def|class|import|select|SELECT|Class|Import) \w|#include"
 )
 _MATHS = re.compile(r"\d\s*[-+*/^=×÷]\s*\d|[a-z]\s*=\s*\d|\\frac|√|∫|∑|\d%")
 

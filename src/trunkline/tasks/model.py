@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 import msgspec
 
-from trunkline.tasks.features import BUCKETS, Parts, parts, token_buckets, word_forms
+from trunkline.tasks.features import BUCKETS, Parts, own_hash, parts, token_buckets, word_forms
 from trunkline.tasks.labels import LABELS
 from trunkline.tasks.lexicon import ROW, SLOTS, find
 
 MAGIC = b"trunkline tasks 2\n"
 #: Words whose rows are kept added up: about 200 bytes each.
-KEPT = 10_000
+KEPT = 16_000
+#: The sum of a word's rows, the number of its features and of its rows, and its hash.
+Known = tuple[int, int, int, int]
 _FIELD = 3
 _BIAS = 128
 _WIDTH = _FIELD * len(LABELS)
 _MASK = (1 << 8 * _FIELD) - 1
+#: The first label stands in the highest field.
+_SHIFTS = tuple(8 * _FIELD * (len(LABELS) - 1 - n) for n in range(len(LABELS)))
 #: Scripts that are calibrated apart.
 SCRIPTS = ("ascii", "latin", "cjk", "other")
 
@@ -56,7 +61,7 @@ class Model:
         self.settings = settings
         self._rows = _spread(table)
         self._words = words
-        self._kept: dict[str, tuple[int, int, int]] = {}
+        self._kept: dict[str, Known] = {}
 
     @classmethod
     def read(cls, data: bytes) -> Model:
@@ -68,7 +73,15 @@ class Model:
         return cls(msgspec.json.decode(head, type=Settings), tables[:size], tables[size:])
 
     def classify(self, text: str, system: str = "", before: str = "") -> Scored:
-        return self.scored(parts(text, system, before), script_of(text))
+        return self.scored(self.parts(text, system, before), script_of(text))
+
+    def parts(self, text: str, system: str = "", before: str = "") -> Parts:
+        """As `features.parts`, with a memory for words."""
+        return parts(text, system, before, self._hash_of)
+
+    def _hash_of(self, word: str) -> int:
+        known = self._kept.get(word)
+        return known[3] if known is not None else self._keep(word)[3]
 
     def scored(self, found: Parts, script: str) -> Scored:
         total, count = self._sum(found.buckets), len(found.buckets)
@@ -85,7 +98,7 @@ class Model:
         offset, norm = _BIAS * rows, 1.0 / math.sqrt(count or 1)
         heat = settings.temperature.get(script, 1.0)
         logits = [
-            (((total >> 8 * _FIELD * n) & _MASK) - offset) * settings.scales[n] * norm + settings.bias[n]
+            (((total >> _SHIFTS[n]) & _MASK) - offset) * settings.scales[n] * norm + settings.bias[n]
             for n in range(len(LABELS))
         ]
         most = max(logits)
@@ -95,31 +108,29 @@ class Model:
         return Scored(LABELS[best], shares[best] / whole, tuple(share / whole for share in shares))
 
     def _sum(self, buckets: Iterable[int]) -> int:
-        rows, load, total = self._rows, int.from_bytes, 0
-        for bucket in buckets:
-            at = bucket * _WIDTH
-            total += load(rows[at : at + _WIDTH], "little")
-        return total
+        rows = self._rows
+        return sum(map(int.from_bytes, [rows[b * _WIDTH : b * _WIDTH + _WIDTH] for b in buckets]))
 
-    def _keep(self, word: str) -> tuple[int, int, int]:
-        """The sum of a word's rows, the number of its features and of its rows: the same words come again and again."""
+    def _keep(self, word: str) -> Known:
+        """The same words come again and again; the oldest are forgotten."""
         if len(self._kept) >= KEPT:
-            self._kept.clear()
+            for old in list(islice(self._kept, KEPT // 4)):
+                del self._kept[old]
         buckets = token_buckets(word)
         total, rows = self._sum(buckets), len(buckets)
         for form in word_forms(word):
             row = find(self._words, form)
             if row:
-                total += int.from_bytes(_spread(row), "little")
+                total += int.from_bytes(_spread(row))
                 rows += 1
-        made = self._kept[word] = (total, len(buckets), rows)
+        made = self._kept[word] = (total, len(buckets), rows, own_hash(word))
         return made
 
 
 def _spread(table: bytes) -> bytes:
     """A field of its own for each byte."""
     wide = bytearray(len(table) * _FIELD)
-    wide[::_FIELD] = table
+    wide[_FIELD - 1 :: _FIELD] = table
     return bytes(wide)
 
 

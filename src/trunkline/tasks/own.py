@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from trunkline.tasks.features import Parts, parts, token_buckets
+from trunkline.tasks.features import Parts, token_buckets
 from trunkline.tasks.model import Model, script_of
 from trunkline.tasks.senses import Senses
 from trunkline.types.words import OwnTask
@@ -71,7 +71,7 @@ class OwnLabels:
         ]
 
     def view(self, text: str, found: Parts | None = None) -> View:
-        found = parts(text) if found is None else found
+        found = self._model.parts(text) if found is None else found
         shares = self._model.scored(found, script_of(text)).probabilities
         logs = [max(-6.0, math.log(share + 1e-9)) for share in shares]
         mean = sum(logs) / len(logs)
