@@ -24,6 +24,9 @@ _FINAL = frozenset(
     }
 )
 
+#: Standings in which nobody touches a candidate.
+_BARRED = frozenset({"throttled", "closed", "credential"})
+
 
 class Course(msgspec.Struct, eq=False):
     """Walks a plan. `next(now)` says what to do; `failed` tells it what came of a `Try`.
@@ -46,6 +49,7 @@ class Course(msgspec.Struct, eq=False):
     _again: Candidate | None = None
     _delay: float = 0.0
     _stated: bool = False
+    _patience: float = 0.0
     _queued: bool = False
     _lined: bool = False
     _granted: Candidate | None = None
@@ -69,11 +73,30 @@ class Course(msgspec.Struct, eq=False):
                 delay, self._delay = self._delay, 0.0
                 return Wait(delay, self._stated)
             candidate, self._again = self._again, None
-            return self._try(candidate, "retry", now)
+            step = self._after_wait(candidate, now)
+            if step is not None:
+                return step
         fresh = self._untried(now)
         if fresh is not None:
             return self._try(fresh, "failover" if self.attempts else "first", now)
         return self._exhausted(now)
+
+    def _after_wait(self, candidate: Candidate, now: float) -> Step | None:
+        """The retry that was waited for. Later, or not at all (None), where another exchange was meanwhile told to stay away
+        from this candidate for longer: a stated delay is a lower bound for everybody."""
+        standing = self.fleet.standing(candidate, now)
+        if standing.kind not in _BARRED or standing.assumed:
+            return self._try(candidate, "retry", now)
+        delay = (standing.until - now) * (1.0 + STATED_JITTER * self.rand())
+        if (
+            standing.kind != "credential"
+            and standing.until <= self._patience
+            and now + delay + MIN_LEFT < self.deadline
+        ):
+            self._again = candidate
+            return Wait(delay, True)
+        self._retries[id(candidate)] -= 1
+        return None
 
     def _try(self, candidate: Candidate, reason: AttemptReason, now: float) -> Try:
         self._tried.add(id(candidate))
@@ -94,7 +117,7 @@ class Course(msgspec.Struct, eq=False):
             standing = self.fleet.standing(candidate, now)
             if standing is OK:
                 return candidate
-            if standing.kind in ("throttled", "closed", "credential", "full"):
+            if standing.kind in _BARRED or standing.kind == "full":
                 continue
             if standing.kind in ("ejected", "probe") and self.attempts:
                 # A later attempt on a sick deployment is charged; the healthy ones are not (promise 2).
@@ -199,6 +222,7 @@ class Course(msgspec.Struct, eq=False):
             return False
         self._retries[id(candidate)] = used + 1
         self._again, self._delay, self._stated = candidate, delay, stated
+        self._patience = now + rule.wait_for_retry_after
         return True
 
     def _backoff(self, used: int) -> float:
@@ -262,6 +286,7 @@ class Course(msgspec.Struct, eq=False):
                 self._queued = True
                 self._retries[id(candidate)] = self._retries.get(id(candidate), 0) + 1
                 self._again, self._delay, self._stated = candidate, 0.0, True
+                self._patience = now + self.route.retry.wait_for_retry_after
                 self._turned_away = self._verdict(now)
                 return Wait(delay, True, candidate.secret, candidate.deployment.limits.queue)
         return GiveUp(self._verdict(now))

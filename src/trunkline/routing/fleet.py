@@ -29,11 +29,13 @@ Way = Literal["open", "probe", "panic"]
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a candidate stands at a moment. `until` (loop seconds) is when that may change; `share` is slow start's."""
+    """How a candidate stands at a moment. `until` (loop seconds) is when that may change; `share` is slow start's;
+    `assumed`: no provider has stated this delay."""
 
     kind: StandingKind
     until: float = 0.0
     share: float = 1.0
+    assumed: bool = False
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ class Fleet:
                 if credential.out_until > now:
                     return Standing("credential", credential.out_until)
                 if credential.closed_until > now:
-                    return Standing("throttled", credential.closed_until)
+                    return Standing("throttled", credential.closed_until, assumed=not credential.stated)
             endpoint = self.endpoints.get(candidate.endpoint)
             if endpoint is not None:
                 if endpoint.closed_until > now:

@@ -237,6 +237,7 @@ class CredentialHealth:
             self.closed_until = max(self.closed_until, now + delay)
             self.stated = True
             return
+        self.stated = self.stated and self.closed_until > now
         self.throttle_for = min(THROTTLE_CAP, self.throttle_for * 2.0 if self.throttle_for else THROTTLE_FIRST)
         self.closed_until = max(self.closed_until, now + self.throttle_for)
 

@@ -149,6 +149,34 @@ def test_all_throttled_for_a_short_while_waits_in_the_queue_first() -> None:
     assert walk.play(fails()) == "wait 3.150 | retry b | served"
 
 
+def test_whoever_waits_heeds_a_longer_delay_that_another_exchange_was_told() -> None:
+    def meanwhile(delay: float) -> Callable[[str], Failure | None]:
+        told: list[float] = []
+
+        def outcome(name: str) -> Failure | None:
+            if name == "b" or told:
+                return None
+            told.append(delay)
+            walk.fleet.began(a, 100.0)
+            walk.fleet.failed(a, throttled(delay), 100.0, 0.5, key="k2", way="open")
+            return throttled(1.0)
+
+        return outcome
+
+    a, b = candidate("a"), candidate("b")
+    walk = Walk(route(a, b))
+    assert walk.play(meanwhile(4.0)) == "first a | wait 1.050 | wait 3.098 | retry a | served"
+    walk = Walk(route(a, b))
+    assert walk.play(meanwhile(9.0)) == "first a | wait 1.050 | failover b | served"
+    walk = Walk(route(a))
+    assert walk.play(meanwhile(9.0)) == "first a | wait 1.050 | give up throttled"
+
+
+def test_a_delay_that_nobody_stated_does_not_hold_a_retry_that_was_asked_for() -> None:
+    walk = Walk(route(candidate("a"), candidate("b"), retry=retry(on=frozenset({"429"}))))
+    assert walk.play(fails(a=throttled(None))) == "first a | wait 0.125 | retry a | failover b | served"
+
+
 def test_throttled_without_a_delay_fails_over_at_once() -> None:
     walk = Walk(route(candidate("a"), candidate("b")))
     assert walk.play(fails(a=throttled(None))) == "first a | failover b | served"
